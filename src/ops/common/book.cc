@@ -1,0 +1,188 @@
+// The book's index and the calls that everybody makes on an operator.
+#include <algorithm>
+
+#include "ops/common/pointwise.h"
+#include "ops/op.h"
+
+namespace tenon {
+
+// ops.inc is written by CMake: one OP(stem) line for each file of src/ops.
+namespace ops {
+#define OP(stem) extern const Op op_##stem;
+#include "ops.inc"
+#undef OP
+}  // namespace ops
+
+const std::vector<const Op*>& all_ops() {
+  static const std::vector<const Op*> sorted = [] {
+    std::vector<const Op*> v = {
+#define OP(stem) &ops::op_##stem,
+#include "ops.inc"
+#undef OP
+    };
+    std::sort(v.begin(), v.end(),
+              [](const Op* a, const Op* b) { return std::tie(a->domain, a->name) < std::tie(b->domain, b->name); });
+    return v;
+  }();
+  return sorted;
+}
+
+const Op* find_op(std::string_view domain, std::string_view name) {
+  if (domain == "ai.onnx") domain = "";
+  const auto& v = all_ops();
+  auto key = std::pair(domain, name);
+  auto it = std::lower_bound(v.begin(), v.end(), key, [](const Op* op, const auto& k) {
+    return std::pair<std::string_view, std::string_view>(op->domain, op->name) < k;
+  });
+  return it != v.end() && (*it)->domain == domain && (*it)->name == name ? *it : nullptr;
+}
+
+const char* fusion_name(Fusion f) {
+  static const char* const names[] = {"elementwise", "broadcast", "injective", "reduction", "out_elementwise_fusable",
+                                      "opaque"};
+  return names[int(f)];
+}
+
+// ---- InferArgs, RefArgs, Upgrade ----------------------------------------------------------------------------------
+
+std::optional<Ints> InferArgs::const_ints(size_t i) const {
+  if (!has(i)) return std::nullopt;
+  if (in[i].constant) return in[i].constant.to_ints();
+  if (!in[i].value) return std::nullopt;
+  return to_concrete(*in[i].value);
+}
+
+void InferArgs::set(size_t i, DType t, SymShape shape) {
+  if (i >= out.size()) return;
+  out[i].dtype = t;
+  out[i].ranked = true;
+  out[i].shape = std::move(shape);
+}
+
+void InferArgs::set_unranked(size_t i, DType t) {
+  if (i >= out.size()) return;
+  out[i].dtype = t;
+  out[i].ranked = false;
+}
+
+void InferArgs::set_fresh(size_t i, DType t, size_t rank, const char* hint) {
+  if (i >= out.size()) return;
+  SymShape shape;
+  for (size_t k = 0; k < rank; ++k) shape.push_back(fresh(hint));
+  set(i, t, std::move(shape));
+}
+
+void InferArgs::set_value(size_t i, std::vector<Dim> value) {
+  if (i < out.size()) out[i].value = std::move(value);
+}
+
+Result<int64_t> InferArgs::axis(int64_t axis, int64_t rank) const {
+  if (axis < -rank || axis >= rank) return invalid_model("axis ", axis, " is out of range for rank ", rank);
+  return axis < 0 ? axis + rank : axis;
+}
+
+Result<Tensor*> RefArgs::allocate(size_t i, DType t, Shape shape) {
+  if (i >= out.size()) return internal_error("output ", i, " was not asked for");
+  out[i] = TRY(Tensor::allocate(t, std::move(shape)));
+  return &out[i];
+}
+
+std::string Upgrade::constant(Tensor t) {
+  std::string n = fresh_name("const");
+  constants.emplace_back(n, std::move(t));
+  return n;
+}
+
+void Upgrade::ints_to_input(const char* attr, size_t index) {
+  const AttrValue* v = node.attrs.find(attr);
+  if (!v) return;
+  Ints values;
+  if (auto* one = std::get_if<int64_t>(v)) values = {*one};
+  else if (auto* many = std::get_if<Ints>(v)) values = *many;
+  if (node.inputs.size() <= index) node.inputs.resize(index + 1);
+  node.inputs[index] = constant(Tensor::of_ints(values));
+  node.attrs.erase(attr);
+}
+
+// ---- checks and calls ---------------------------------------------------------------------------------------------
+
+Status check_inputs(const Op& op, const std::vector<DType>& types) {
+  const bool variadic = !op.inputs.empty() && op.inputs.back().mode == Param::variadic;
+  if (types.size() > op.inputs.size() && !variadic)
+    return invalid_model("has ", types.size(), " inputs, at most ", op.inputs.size(), " are allowed");
+  DType bound[128] = {};
+  for (size_t i = 0; i < std::max(types.size(), op.inputs.size()); ++i) {
+    const Param& p = op.inputs[std::min(i, op.inputs.size() - 1)];
+    DType t = i < types.size() ? types[i] : DType::none;
+    if (t == DType::none) {
+      if (p.mode == Param::required) return invalid_model("input '", p.name, "' is missing");
+      continue;
+    }
+    if (!p.types.contains(t)) return invalid_model("input '", p.name, "' cannot be of type ", name(t));
+    if (!p.type_var) continue;
+    DType& b = bound[p.type_var & 127];
+    if (b == DType::none) b = t;
+    else if (b != t)
+      return invalid_model("input '", p.name, "' is of type ", name(t), " where an earlier input of the same kind is ", name(b));
+  }
+  return {};
+}
+
+Status infer_op(InferArgs& a) {
+  std::vector<DType> types;
+  for (auto& v : a.in) types.push_back(v.dtype);
+  TRY(check_inputs(a.op, types));
+  TRY(a.op.infer ? a.op.infer(a) : a.op.scalar ? infer_pointwise(a) : internal_error("no inference"));
+  for (auto& v : a.out)
+    if (v.ranked)
+      for (const Dim& d : v.shape)
+        if (d.is_const() && d.constant() < 0) return invalid_model("output shape ", to_string(v.shape), " is negative");
+  return {};
+}
+
+Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs, size_t num_outputs,
+                     std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph, const InferSubgraph& infer_subgraph) {
+  InferArgs infer{op, attrs, {}, std::vector<ValueInfo>(num_outputs), nullptr, infer_subgraph};
+  int fresh = 0;
+  infer.fresh = [&fresh](const char*) { return Dim::symbol(cat("_", fresh++)); };
+  for (const Tensor& t : inputs) {
+    ValueInfo v;
+    if (t) {
+      v = {t.dtype(), true, to_sym(t.shape()), t, std::nullopt};
+      if (kIndex.contains(t.dtype()) && t.rank() <= 1 && t.size() <= 64) {
+        Ints ints = t.to_ints();
+        v.value = std::vector<Dim>(ints.begin(), ints.end());
+      }
+    }
+    infer.in.push_back(std::move(v));
+  }
+  TRY(infer_op(infer));
+  outputs.assign(num_outputs, Tensor());
+  for (size_t i = 0; i < num_outputs; ++i)
+    if (infer.out[i].ranked)
+      if (auto shape = to_concrete(infer.out[i].shape)) outputs[i] = TRY(Tensor::allocate(infer.out[i].dtype, *shape));
+  RefArgs args{op, attrs, inputs, outputs, run_subgraph};
+  return op.reference ? op.reference(args) : reference_pointwise(args);
+}
+
+Status normalize_attrs(const Op& op, Attrs& attrs) {
+  for (const auto& [name, value] : attrs) {
+    auto it = std::find_if(op.attrs.begin(), op.attrs.end(), [&, &n = name](const AttrSpec& s) { return s.name == n; });
+    if (it == op.attrs.end()) {
+      std::vector<std::string> known;
+      for (auto& s : op.attrs) known.push_back(s.name);
+      return invalid_model("has no attribute '", name, "'; it has: ", known.empty() ? "none" : join(known, ", "));
+    }
+    AttrKind want = it->kind == AttrKind::none ? kind(it->value) : it->kind;
+    if (kind(value) != want)
+      return invalid_model("attribute '", name, "' is a ", attr_kind_name(kind(value)), ", not a ", attr_kind_name(want));
+  }
+  for (const AttrSpec& s : op.attrs) {
+    if (attrs.has(s.name)) continue;
+    if (s.required) return invalid_model("attribute '", s.name, "' is missing");
+    if (s.value.index() != 0) attrs.set(s.name, s.value);
+  }
+  return {};
+}
+
+}  // namespace tenon

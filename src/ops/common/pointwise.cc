@@ -69,6 +69,11 @@ static bool carries_dims(DType t) {
   return kIndex.contains(t) || t == DType::boolean || t == DType::f32 || t == DType::f64;
 }
 
+// Whole, and small enough that the type holds its neighbours too.
+static bool whole(DType t, double v) {
+  return v == std::trunc(v) && std::fabs(v) < (t == DType::f32 ? 0x1p24 : 0x1p53);
+}
+
 static std::optional<Dim> truth(bool yes, bool no) {
   if (yes) return Dim(1);
   if (no) return Dim(0);
@@ -86,8 +91,7 @@ static std::optional<Dim> eval_dim(const ScalarInst& inst, const std::vector<std
   const bool floating = is_float(inst.type);
   if (inst.prim == Prim::constant) {
     if (!floating) return Dim(inst.int_imm);
-    return inst.imm == std::trunc(inst.imm) && std::fabs(inst.imm) < 1e15 ? std::optional(Dim(int64_t(inst.imm)))
-                                                                         : std::nullopt;
+    return whole(inst.type, inst.imm) ? std::optional(Dim(int64_t(inst.imm))) : std::nullopt;
   }
   const std::optional<Dim>& a = regs[size_t(inst.args[0])];
   if (!a) return std::nullopt;
@@ -142,7 +146,7 @@ static std::optional<std::vector<Dim>> known_elements(const InferArgs& a, size_t
   const Tensor& t = a.in[i].constant;
   std::vector<Dim> out;
   for (int64_t k = 0; k < t.size(); ++k) {
-    if (is_float(t.dtype()) && !(t.at(k) == std::trunc(t.at(k)) && std::fabs(t.at(k)) < 1e15)) return std::nullopt;
+    if (is_float(t.dtype()) && !whole(t.dtype(), t.at(k))) return std::nullopt;
     out.push_back(t.int_at(k));
   }
   return out;

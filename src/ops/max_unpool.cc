@@ -24,6 +24,7 @@ static Status infer(InferArgs& a) {
   if (a.ranked(0) && a.ranked(1) && to_concrete(a.shape(0)) && to_concrete(a.shape(1)) && !(a.shape(0) == a.shape(1)))
     return invalid_model("indices of shape ", to_string(a.shape(1)), " for an input of shape ", to_string(a.shape(0)));
   if (a.has(2)) {
+    if (a.ranked(2)) TRY(check_vector(a, 2, Dim(int64_t(rank))));
     const std::vector<Dim>* given = a.value(2);
     if (!given) return a.set_fresh(0, a.dtype(0), rank, "unpool"), Status();
     if (given->size() != rank) return invalid_model("input 'output_shape' has ", given->size(), " values for rank ", rank);
@@ -37,6 +38,7 @@ static Status infer(InferArgs& a) {
 
 static Status reference(RefArgs& a) {
   const Tensor &x = a.x(0), &indices = a.x(1);
+  if (!a.out[0]) return invalid_argument("the output shape is not known");
   Tensor& y = a.y(0);
   if (x.shape() != indices.shape()) return invalid_argument("indices and input differ in shape");
   // Indices count in the plain shape; a larger output_shape only adds zeros behind it in each dimension.

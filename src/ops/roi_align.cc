@@ -72,6 +72,7 @@ static Status reference(RefArgs& a) {
     if (!half) w = std::max(w, 1.0), h = std::max(h, 1.0);  // malformed regions become one pixel
     const double cell_h = h / double(rows), cell_w = w / double(columns);
     const int64_t grid_h = ratio ? ratio : int64_t(std::ceil(cell_h)), grid_w = ratio ? ratio : int64_t(std::ceil(cell_w));
+    if (grid_h * grid_w > 1 << 20) return invalid_argument("region ", r, " is out of proportion");
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < columns; ++j) {
         std::vector<double> total(size_t(channels), 0.0);

@@ -19,6 +19,7 @@ static Status reference(RefArgs& a) {
   int64_t rows = 1;
   for (int64_t d = 0; d < axis; ++d) rows *= x.dim(d);
   const int64_t n = rows ? x.size() / rows : 0;
+  if (n == 0) return {};
   std::vector<double> values = x.to_doubles();
   for (int64_t r = 0; r < rows; ++r) {
     double* row = values.data() + r * n;

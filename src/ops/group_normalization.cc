@@ -6,13 +6,13 @@ namespace tenon::ops {
 
 // Until opset 21 scale and bias were given for each group: repeat them for the group's channels.
 static Status upgrade_18(Upgrade& u) {
+  if (u.node.inputs.size() != 3) return invalid_model("has ", u.node.inputs.size(), " inputs, 3 are needed");
   const ValueInfo x = u.info(u.node.inputs[0]);
   const int64_t groups = u.node.attrs.i("num_groups");
   if (!x.ranked || x.shape.size() < 2 || !x.shape[1].is_const())
     return unsupported("opset ", u.opset, " GroupNormalization of an unknown number of channels");
   const int64_t channels = x.shape[1].constant();
   if (groups < 1 || channels % groups) return invalid_model(channels, " channels do not divide into ", groups, " groups");
-  if (u.node.inputs.size() != 3) return invalid_model("has ", u.node.inputs.size(), " inputs, 3 are needed");
   for (size_t i = 1; i < 3; ++i) {
     std::string column = u.fresh_name("column"), table = u.fresh_name("table"), flat = u.fresh_name("per_channel");
     std::string shape = u.constant(Tensor::of_ints({groups, 1}));

@@ -7,6 +7,7 @@ namespace tenon {
 // Before opset 13 all dimensions from `axis` (default 1) on were one. The same, unless more than one dimension
 // follows `axis`.
 Status upgrade_softmax_1(Upgrade& u) {
+  if (u.node.inputs.empty()) return invalid_model("has no input");
   const ValueInfo x = u.info(u.node.inputs[0]);
   int64_t axis = u.node.attrs.i("axis", 1);
   if (!x.ranked) return unsupported("opset ", u.opset, " ", u.node.op_type, " of an input of unknown rank");

@@ -46,6 +46,12 @@ def materialized(stripped):
     return out
 
 
+def model_name(path):
+    """Files are called model.onnx in folders that carry the name, or by the name."""
+    path = pathlib.Path(path)
+    return path.parent.name if path.stem == "model" else path.stem
+
+
 def stored_data(model_path):
     """(inputs, outputs) of test_data_set_0 beside the model, as lists in the graph's order; (None, None) without."""
     folder = pathlib.Path(model_path).parent / "test_data_set_0"
@@ -64,9 +70,9 @@ def stored_data(model_path):
 class Inputs:
     """The inputs of one model: what they are called, their types and dims, and arrays for them."""
 
-    def __init__(self, model_path):
-        path = pathlib.Path(model_path)
-        self.model_name = path.parent.name if path.stem == "model" else path.stem
+    def __init__(self, model_path, free_dim=FREE_DIM):
+        self.free_dim = free_dim
+        self.model_name = model_name(model_path)
         self.graph = onnx.load(model_path, load_external_data=False).graph
         fixed = {t.name for t in self.graph.initializer}
         self.values = [v for v in self.graph.input if v.name not in fixed]
@@ -106,7 +112,7 @@ class Inputs:
                     if (i == 0 and name not in self.stored) or nameless:
                         bound[dim] = batch
         bound.update(free)
-        return {name: tuple(bound.get(d, FREE_DIM) if isinstance(d, str) else d for d in dims)
+        return {name: tuple(bound.get(d, self.free_dim) if isinstance(d, str) else d for d in dims)
                 for name, dims in self.dims.items()}
 
     def _rows_indexed(self, name):

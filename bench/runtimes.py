@@ -53,10 +53,11 @@ def _peak_mib():
         return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
 
 
-def _serve(pipe, runtime, path, threads, feeds, cores):
+def _serve(pipe, runtime, path, threads, cores):
     os.sched_setaffinity(0, cores)
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
+        feeds = pipe.recv()
         module = {"tenon": "tenon.onnxruntime"}.get(runtime, runtime)
         __import__(module)
         before = _peak_mib()
@@ -88,11 +89,16 @@ class Worker:
         self.runtime = runtime
         self.pipe, theirs = multiprocessing.Pipe()
         self.process = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(theirs, runtime, str(path), threads, feeds, cores), daemon=True)
+            target=_serve, args=(theirs, runtime, str(path), threads, cores), daemon=True)
         self.process.start()
         theirs.close()
         try:
+            # Not among the arguments: start() would wait for ever on a child that died before it read them.
+            self.pipe.send(feeds)
             self.open_s, self.outputs = self._answer()
+        except OSError:
+            self.close()
+            raise Failure(f"{runtime} died at once, exit code {self.process.exitcode}") from None
         except Failure:
             self.close()
             raise
@@ -118,12 +124,11 @@ class Worker:
         return self._answer()
 
     def close(self):
+        try:
+            self.pipe.send(None)
+        except OSError:
+            pass
+        self.process.join(5)
         if self.process.is_alive():
-            try:
-                self.pipe.send(None)
-            except OSError:
-                pass
-            self.process.join(5)
-            if self.process.is_alive():
-                self.process.terminate()
+            self.process.terminate()
         self.pipe.close()

@@ -1,4 +1,4 @@
-"""The project's own small model, examples/digits: what its session says of itself, its decisions, and ONNX Runtime's."""
+"""The project's own small model, examples/digits: what its session says of itself, its answers, its decisions."""
 import pathlib
 
 import numpy as np
@@ -16,8 +16,9 @@ def session():
 
 def test_inputs_and_outputs_are_named_as_in_onnxruntime(session):
     theirs = ort_session(FOLDER / "digits.onnx")
-    for ours, expected in zip(session.get_inputs() + session.get_outputs(), theirs.get_inputs() + theirs.get_outputs()):
-        assert (ours.name, ours.type, ours.shape) == (expected.name, expected.type, expected.shape)
+    for values, expected in ((session.get_inputs(), theirs.get_inputs()),
+                             (session.get_outputs(), theirs.get_outputs())):
+        assert [(v.name, v.type, v.shape) for v in values] == [(v.name, v.type, v.shape) for v in expected]
 
 
 @pytest.mark.parametrize("batch", [1, 3, 360])

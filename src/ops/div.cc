@@ -1,4 +1,5 @@
 // Div: c = a / b, with numpy broadcasting; integers truncate toward zero, and dividing one by zero gives 0.
+#include "ops/common/old_broadcast.h"
 #include "ops/op.h"
 
 namespace tenon::ops {
@@ -7,6 +8,7 @@ extern const Op op_div{
     .name = "Div",
     .version = 14,
     .compatible_from = 7,
+    .older = {{6, upgrade_broadcast_6}},
     .inputs = {{"A", kNumeric}, {"B", kNumeric}},
     .outputs = {{"C"}},
     .scalar = [](const ScalarArgs& a) { return a.x(0) / a.x(1); },

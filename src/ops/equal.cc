@@ -1,4 +1,5 @@
 // Equal: c = (a == b); NaN equals nothing, with numpy broadcasting.
+#include "ops/common/old_broadcast.h"
 #include "ops/common/pointwise.h"
 #include "ops/op.h"
 
@@ -8,6 +9,7 @@ extern const Op op_equal{
     .name = "Equal",
     .version = 19,
     .compatible_from = 7,
+    .older = {{6, upgrade_broadcast_6}},
     .inputs = {{"A", kNumeric | kBool}, {"B", kNumeric | kBool}},
     .outputs = {{"C"}},
     .scalar = [](const ScalarArgs& a) { return equal(a.x(0), a.x(1)); },

@@ -1,4 +1,5 @@
 // Greater: c = (a > b), with numpy broadcasting.
+#include "ops/common/old_broadcast.h"
 #include "ops/common/pointwise.h"
 #include "ops/op.h"
 
@@ -8,6 +9,7 @@ extern const Op op_greater{
     .name = "Greater",
     .version = 13,
     .compatible_from = 7,
+    .older = {{6, upgrade_broadcast_6}},
     .inputs = {{"A", kNumeric}, {"B", kNumeric}},
     .outputs = {{"C"}},
     .scalar = [](const ScalarArgs& a) { return a.x(1) < a.x(0); },

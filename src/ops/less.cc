@@ -1,4 +1,5 @@
 // Less: c = (a < b), with numpy broadcasting.
+#include "ops/common/old_broadcast.h"
 #include "ops/common/pointwise.h"
 #include "ops/op.h"
 
@@ -8,6 +9,7 @@ extern const Op op_less{
     .name = "Less",
     .version = 13,
     .compatible_from = 7,
+    .older = {{6, upgrade_broadcast_6}},
     .inputs = {{"A", kNumeric}, {"B", kNumeric}},
     .outputs = {{"C"}},
     .scalar = [](const ScalarArgs& a) { return a.x(0) < a.x(1); },

@@ -1,4 +1,5 @@
 // Or: c = a or b of booleans, with numpy broadcasting.
+#include "ops/common/old_broadcast.h"
 #include "ops/op.h"
 
 namespace tenon::ops {
@@ -7,6 +8,7 @@ extern const Op op_or{
     .name = "Or",
     .version = 7,
     .compatible_from = 7,
+    .older = {{6, upgrade_broadcast_6}},
     .inputs = {{"A", kBool}, {"B", kBool}},
     .outputs = {{"C"}},
     .scalar = [](const ScalarArgs& a) { return binary(Prim::logical_or, a.x(0), a.x(1)); },

@@ -1,4 +1,5 @@
 // Pow: z = x^y, with numpy broadcasting.
+#include "ops/common/old_broadcast.h"
 #include "ops/op.h"
 
 namespace tenon::ops {
@@ -19,6 +20,7 @@ extern const Op op_pow{
     .name = "Pow",
     .version = 15,
     .compatible_from = 7,
+    .older = {{6, upgrade_broadcast_6}},
     .inputs = {{"X", kFloats | kIndex}, {"Y", kNumeric, 0}},
     .outputs = {{"Z"}},
     .scalar = [](const ScalarArgs& a) { return power(a); },

@@ -1,7 +1,7 @@
 // Hardmax: 1 for the first largest element along `axis`, 0 for the others.
-#include "ops/common/flatten_upgrade.h"
 #include "ops/common/movement.h"
 #include "ops/common/ordering.h"
+#include "ops/common/softmax.h"
 
 namespace tenon::ops {
 
@@ -34,7 +34,7 @@ extern const Op op_hardmax{
     .name = "Hardmax",
     .version = 13,
     .compatible_from = 13,
-    .older = {{1, upgrade_flattened}},
+    .older = {{1, upgrade_softmax_1}},
     .inputs = {{"input", kFloats}},
     .outputs = {{"output"}},
     .attrs = {{"axis", int64_t(-1)}},

@@ -30,6 +30,7 @@ static Status reference(RefArgs& a) {
   if (!at.empty()) TRY(checked_index(at.back(), s.n));
   shape[size_t(axis)] = int64_t(at.size());
   Tensor& y = *TRY(a.allocate(0, x.dtype(), shape));
+  if (y.size() == 0) return {};
   int64_t to = 0;
   for (int64_t o = 0; o < s.outer; ++o)
     for (int64_t i : at) {

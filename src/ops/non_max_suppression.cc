@@ -51,7 +51,7 @@ static Status reference(RefArgs& a) {
   std::vector<Box> boxes;
   for (int64_t i = 0; i < batch * n; ++i) boxes.push_back(box_at(&corners[size_t(4 * i)], center));
   Ints out;  // [selected, 3]
-  for (int64_t b = 0; b < batch; ++b)
+  for (int64_t b = 0; b < batch && !scores.empty(); ++b)
     for (int64_t c = 0; c < classes; ++c) {
       const double* score = scores.data() + (b * classes + c) * n;
       Ints order;

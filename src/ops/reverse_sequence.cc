@@ -19,6 +19,7 @@ static Status infer(InferArgs& a) {
 
 static Status reference(RefArgs& a) {
   const Tensor& x = a.x(0);
+  if (x.size() == 0) return {};
   const int64_t batch = a.attrs.i("batch_axis"), time = 1 - batch;
   const int64_t entries = x.dim(batch), steps = x.dim(time), inner = split_at(x.shape(), 1).inner;
   for (int64_t b = 0; b < entries; ++b) {

@@ -33,6 +33,7 @@ static Status infer(InferArgs& a) {
 
 static Status reference(RefArgs& a) {
   const Tensor& x = a.x(0);
+  if (x.size() == 0) return {};
   const AxisSplit s = split_at(x.shape(), (a.attrs.i("axis") + x.rank()) % x.rank());
   const int64_t k = a.x(1).int_at(0);
   const bool largest = a.attrs.i("largest") != 0;

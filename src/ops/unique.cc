@@ -35,6 +35,7 @@ static Status reference(RefArgs& a) {
   Shape shape = a.attrs.has("axis") ? x.shape() : Shape{x.size()};
   const int64_t rank = int64_t(shape.size()), axis = (a.attrs.i("axis") + rank) % rank;
   const AxisSplit s = split_at(shape, axis);
+  if (x.size() == 0 && s.n > 0) return unsupported("Unique of slices without elements");
   const std::vector<int64_t> keys = order_keys(x);  // [outer, n, inner]
   auto order = [&](int64_t p, int64_t q) {           // -1, 0, 1 as slice p is before, equal to or after slice q
     for (int64_t o = 0; o < s.outer; ++o)

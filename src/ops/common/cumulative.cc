@@ -16,6 +16,7 @@ template <class F>
 static Status reference(RefArgs& a, int64_t start, F step) {
   const Tensor& x = a.x(0);
   Tensor& y = a.y(0);
+  if (x.size() == 0) return {};
   int64_t axis = a.x(1).int_at(0);
   if (axis < 0) axis += x.rank();
   const AxisSplit s = split_at(x.shape(), axis);

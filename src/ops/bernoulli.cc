@@ -19,7 +19,8 @@ extern const Op op_bernoulli{
     .infer = infer_random_like,
     .reference = reference,
     .deterministic = false,
-    .samples = {{{{{3, 5}, DType::f32, 0, 1}}}, {{{{4}, DType::f32, 0, 1}}, {{"dtype", int64_t(DType::boolean)}}}},
+    .samples = {{{{{3, 5}, DType::f32, 0, 1}}},
+                {{{{4}, DType::f32, 0, 1}}, {{"dtype", int64_t(DType::boolean)}}}},
 };
 
 }  // namespace tenon::ops

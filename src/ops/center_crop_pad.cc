@@ -1,5 +1,5 @@
-// CenterCropPad: the middle of the input where it is larger than the wanted shape, the input framed by zeros where it is
-// smaller, for each of `axes`.
+// CenterCropPad: the middle of the input where it is larger than the wanted shape, the input framed by zeros
+// where it is smaller, for each of `axes`.
 #include <algorithm>
 #include <numeric>
 

@@ -47,15 +47,18 @@ static Status infer(InferArgs& a) {
   shape.push_back(known_channels ? floor_div(a.shape(0)[1], blocks) : a.fresh("channels"));
   for (size_t i = 0; i < *n; ++i) shape.push_back(image ? (*image)[i] : a.fresh("image"));
   a.set(0, a.dtype(0), shape);
-  const auto image_ints = image ? to_concrete(*image) : std::nullopt, block_ints = block ? to_concrete(*block) : std::nullopt;
+  const auto image_ints = image ? to_concrete(*image) : std::nullopt,
+             block_ints = block ? to_concrete(*block) : std::nullopt;
   if (!image_ints || !block_ints) return {};
   int64_t positions = 1;
   for (const Window& w : TRY(windows(a.attrs, *image_ints, *block_ints)))
-    if (__builtin_mul_overflow(positions, w.positions(), &positions)) return invalid_model("image_shape is too large");
+    if (__builtin_mul_overflow(positions, w.positions(), &positions))
+      return invalid_model("image_shape is too large");
   if (!a.ranked(0)) return {};
   const Dim &columns = a.shape(0)[1], &length = a.shape(0)[2];
   if (length.is_const() && !length.is(positions))
-    return invalid_model("input has ", length.constant(), " columns, the blocks have ", positions, " positions");
+    return invalid_model("input has ", length.constant(), " columns, the blocks have ", positions,
+                         " positions");
   if (columns.is_const() && (blocks.constant() < 1 || columns.constant() % blocks.constant()))
     return invalid_model("dimension 1 of the input, ", columns.constant(), ", does not divide by the block ",
                          blocks.constant());
@@ -76,7 +79,8 @@ static Status reference(RefArgs& a) {
     int64_t l = e % length, k = e / length % block, plane = e / length / block;
     int64_t at = 0, stride = 1;
     for (size_t d = w.size(); d-- > 0;) {
-      const int64_t n = w[d].positions(), i = l % n * w[d].stride + k % w[d].block * w[d].dilation - w[d].pad_begin;
+      const int64_t n = w[d].positions(),
+                    i = l % n * w[d].stride + k % w[d].block * w[d].dilation - w[d].pad_begin;
       l /= n;
       k /= w[d].block;
       at = at < 0 || i < 0 || i >= w[d].image ? -1 : at + i * stride;

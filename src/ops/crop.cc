@@ -1,5 +1,5 @@
-// Crop, an experimental operator of opset 1: cuts border = [left, top, right, bottom] off the last two of four
-// dimensions, or keeps scale = [height, width] from the left top on.
+// Crop, an experimental operator of opset 1: cuts border = [left, top, right, bottom] off the last two of
+// four dimensions, or keeps scale = [height, width] from the left top on.
 #include "ops/common/movement.h"
 
 namespace tenon::ops {
@@ -7,7 +7,8 @@ namespace tenon::ops {
 static Status infer(InferArgs& a) {
   const Ints &border = a.attrs.ints("border"), &scale = a.attrs.ints("scale");
   if (border.size() != 4) return invalid_model("border has ", border.size(), " elements, not 4");
-  if (!scale.empty() && scale.size() != 2) return invalid_model("scale has ", scale.size(), " elements, not 2");
+  if (!scale.empty() && scale.size() != 2)
+    return invalid_model("scale has ", scale.size(), " elements, not 2");
   if (!a.ranked(0)) return a.set_fresh(0, a.dtype(0), 4, "cropped"), Status();
   if (a.rank(0) != 4) return invalid_model("input has rank ", a.rank(0), ", it must be [N, C, H, W]");
   SymShape shape = a.shape(0);

@@ -1,4 +1,5 @@
-// CumProd: running products along `axis`; exclusive leaves each element itself out, reverse starts at the end.
+// CumProd: running products along `axis`; exclusive leaves each element itself out, reverse starts at the
+// end.
 #include "ops/common/cumulative.h"
 
 namespace tenon::ops {

@@ -32,7 +32,9 @@ extern const Op op_eye_like{
     .attrs = {optional_attr("dtype", AttrKind::i), {"k", int64_t(0)}},
     .infer = infer,
     .reference = reference,
-    .samples = {{{{{3, 5}}}, {{"k", int64_t(1)}}}, {{{{4, 2}}}, {{"dtype", int64_t(DType::i32)}}}, {{{{0, 3}}}}},
+    .samples = {{{{{3, 5}}}, {{"k", int64_t(1)}}},
+                {{{{4, 2}}}, {{"dtype", int64_t(DType::i32)}}},
+                {{{{0, 3}}}}},
 };
 
 }  // namespace tenon::ops

@@ -1,4 +1,5 @@
-// EmbedLayerNormalization (com.microsoft): layer normalisation of the sum of word, position and segment embeddings.
+// EmbedLayerNormalization (com.microsoft): layer normalisation of the sum of word, position and segment
+// embeddings.
 #include "ops/common/movement.h"
 #include "ops/common/skip_norm.h"
 
@@ -8,16 +9,20 @@ enum Input : size_t { kIds, kSegmentIds, kWords, kPositions, kSegments, kGamma, 
 
 static Status infer(InferArgs& a) {
   const DType t = a.dtype(kWords);
-  if (a.has(kSegmentIds) != a.has(kSegments)) return invalid_model("segment_ids and segment_embedding go together");
-  if (a.ranked(kIds) && a.rank(kIds) != 2) return invalid_model("input_ids has rank ", a.rank(kIds), ", not 2");
+  if (a.has(kSegmentIds) != a.has(kSegments))
+    return invalid_model("segment_ids and segment_embedding go together");
+  if (a.ranked(kIds) && a.rank(kIds) != 2)
+    return invalid_model("input_ids has rank ", a.rank(kIds), ", not 2");
   const Dim batch = a.ranked(kIds) ? a.shape(kIds)[0] : a.fresh("batch");
   const Dim steps = a.ranked(kIds) ? a.shape(kIds)[1] : a.fresh("sequence");
   Dim hidden = a.fresh("hidden");
   for (size_t i : {kWords, kPositions, kSegments}) {
     if (!a.ranked(i)) continue;
-    if (a.rank(i) != 2) return invalid_model("input '", a.op.inputs[i].name, "' has rank ", a.rank(i), ", not 2");
+    if (a.rank(i) != 2)
+      return invalid_model("input '", a.op.inputs[i].name, "' has rank ", a.rank(i), ", not 2");
     const Dim& h = a.shape(i)[1];
-    if (hidden.is_const() && h.is_const() && !(h == hidden)) return invalid_model("the embeddings differ in width");
+    if (hidden.is_const() && h.is_const() && !(h == hidden))
+      return invalid_model("the embeddings differ in width");
     if (!hidden.is_const()) hidden = h;
   }
   for (size_t i : {kGamma, kBeta}) TRY(check_hidden(a, i, hidden));
@@ -27,7 +32,8 @@ static Status infer(InferArgs& a) {
     auto fits = [](const Dim& d, const Dim& want) { return !d.is_const() || !want.is_const() || d == want; };
     const bool shared = i == kPositionIds && s.size() == 2 && s[0].is(1);
     if (s.size() != 2 || !(fits(s[0], batch) || shared) || !fits(s[1], steps))
-      return invalid_model("input '", a.op.inputs[i].name, "' has shape ", to_string(s), ", not that of input_ids");
+      return invalid_model("input '", a.op.inputs[i].name, "' has shape ", to_string(s),
+                           ", not that of input_ids");
   }
   a.set(0, t, {batch, steps, hidden});
   a.set(1, DType::i32, {batch});
@@ -44,7 +50,8 @@ static Status reference(RefArgs& a) {
   auto add_row = [&](size_t table, int64_t index) -> Status {
     const Tensor& t = a.x(table);
     if (index < 0 || index >= t.dim(0))
-      return invalid_argument("index ", index, " is out of '", a.op.inputs[table].name, "', which has ", t.dim(0), " rows");
+      return invalid_argument("index ", index, " is out of '", a.op.inputs[table].name, "', which has ",
+                              t.dim(0), " rows");
     load_doubles(t.dtype(), t.data(), index * hidden, hidden, part.data());
     for (size_t i = 0; i < sum.size(); ++i) sum[i] += part[i];
     return {};

@@ -1,4 +1,5 @@
-// SimplifiedLayerNormalization (com.microsoft): y = x / sqrt(mean(x^2) + epsilon) * scale, the mean from `axis` on.
+// SimplifiedLayerNormalization (com.microsoft): y = x / sqrt(mean(x^2) + epsilon) * scale, the mean from
+// `axis` on.
 #include "ops/common/skip_norm.h"
 
 namespace tenon::ops {

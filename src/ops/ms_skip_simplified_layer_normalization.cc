@@ -1,4 +1,5 @@
-// SkipSimplifiedLayerNormalization (com.microsoft): RMS normalisation of input + skip + bias over the last dimension.
+// SkipSimplifiedLayerNormalization (com.microsoft): RMS normalisation of input + skip + bias over the last
+// dimension.
 #include "ops/common/skip_norm.h"
 
 namespace tenon::ops {
@@ -6,7 +7,10 @@ namespace tenon::ops {
 extern const Op op_ms_skip_simplified_layer_normalization{
     .name = "SkipSimplifiedLayerNormalization",
     .domain = "com.microsoft",
-    .inputs = {{"input", kFloats}, {"skip", kFloats}, {"gamma", kFloats}, {"bias", kFloats, 'T', Param::optional}},
+    .inputs = {{"input", kFloats},
+               {"skip", kFloats},
+               {"gamma", kFloats},
+               {"bias", kFloats, 'T', Param::optional}},
     .outputs = {{"output"},
                 {"mean", DType::f32, 0, Param::optional},
                 {"inv_std_var", DType::f32, 0, Param::optional},

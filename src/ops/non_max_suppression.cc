@@ -1,5 +1,5 @@
-// NonMaxSuppression: for each batch and class the boxes of highest score, leaving out those that overlap a chosen one by
-// more than iou_threshold (intersection over union).
+// NonMaxSuppression: for each batch and class the boxes of highest score, leaving out those that overlap a
+// chosen one by more than iou_threshold (intersection over union).
 #include <algorithm>
 #include <numeric>
 
@@ -30,12 +30,14 @@ struct Box {
 };
 
 static Box box_at(const double* p, bool center) {
-  if (center) return {p[1] - p[3] / 2, p[0] - p[2] / 2, p[1] + p[3] / 2, p[0] + p[2] / 2};  // x, y, width, height
+  if (center)
+    return {p[1] - p[3] / 2, p[0] - p[2] / 2, p[1] + p[3] / 2, p[0] + p[2] / 2};  // x, y, width, height
   return {std::min(p[0], p[2]), std::min(p[1], p[3]), std::max(p[0], p[2]), std::max(p[1], p[3])};
 }
 
 static double overlap(const Box& a, const Box& b) {
-  const double height = std::min(a.y1, b.y1) - std::max(a.y0, b.y0), width = std::min(a.x1, b.x1) - std::max(a.x0, b.x0);
+  const double height = std::min(a.y1, b.y1) - std::max(a.y0, b.y0),
+               width = std::min(a.x1, b.x1) - std::max(a.x0, b.x0);
   if (!(height > 0) || !(width > 0)) return 0;
   const double common = height * width, all = a.area() + b.area() - common;
   return all > 0 ? common / all : 0;
@@ -62,7 +64,8 @@ static Status reference(RefArgs& a) {
       for (int64_t i : order) {
         if (int64_t(chosen.size()) >= most) break;
         const Box& box = boxes[size_t(b * n + i)];
-        if (std::any_of(chosen.begin(), chosen.end(), [&](int64_t k) { return overlap(boxes[size_t(b * n + k)], box) > iou; }))
+        if (std::any_of(chosen.begin(), chosen.end(),
+                        [&](int64_t k) { return overlap(boxes[size_t(b * n + k)], box) > iou; }))
           continue;
         chosen.push_back(i);
         out.insert(out.end(), {b, c, i});

@@ -57,9 +57,10 @@ extern const Op op_one_hot{
     .infer = infer,
     .reference = reference,
     .fusion = Fusion::injective,
-    .samples = {{{{{2, 3}, DType::i64, -4, 4}, {{}, DType::i64, 0, 0, {4}}, {{2}, DType::f32, 0, 0, {0, 1}}}},
-                {{{{3}, DType::f32, 0, 0, {0, 2, 9}}, {{1}, DType::f32, 0, 0, {3}}, {{2}, DType::i32, 0, 0, {5, 7}}},
-                 {{"axis", int64_t(0)}}}},
+    .samples =
+        {{{{{2, 3}, DType::i64, -4, 4}, {{}, DType::i64, 0, 0, {4}}, {{2}, DType::f32, 0, 0, {0, 1}}}},
+         {{{{3}, DType::f32, 0, 0, {0, 2, 9}}, {{1}, DType::f32, 0, 0, {3}}, {{2}, DType::i32, 0, 0, {5, 7}}},
+          {{"axis", int64_t(0)}}}},
 };
 
 }  // namespace tenon::ops

@@ -44,7 +44,8 @@ extern const Op op_reverse_sequence{
     .infer = infer,
     .reference = reference,
     .samples = {{{{{4, 2, 3}}, {{2}, DType::i64, 0, 0, {1, 3}}}},
-                {{{{2, 5}}, {{2}, DType::i64, 0, 0, {5, 0}}}, {{"batch_axis", int64_t(0)}, {"time_axis", int64_t(1)}}}},
+                {{{{2, 5}}, {{2}, DType::i64, 0, 0, {5, 0}}},
+                 {{"batch_axis", int64_t(0)}, {"time_axis", int64_t(1)}}}},
 };
 
 }  // namespace tenon::ops

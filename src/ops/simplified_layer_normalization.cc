@@ -1,4 +1,5 @@
-// SimplifiedLayerNormalization, as onnxruntime names it in the standard domain: y = x / sqrt(mean(x^2) + epsilon) * scale.
+// SimplifiedLayerNormalization, as onnxruntime names it in the standard domain: y = x / sqrt(mean(x^2) +
+// epsilon) * scale.
 #include "ops/common/skip_norm.h"
 
 namespace tenon::ops {

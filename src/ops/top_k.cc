@@ -1,4 +1,5 @@
-// TopK: the K largest (or smallest) elements along `axis` and their indices; of equals the lower index comes first.
+// TopK: the K largest (or smallest) elements along `axis` and their indices; of equals the lower index comes
+// first.
 #include <algorithm>
 #include <numeric>
 

@@ -20,7 +20,8 @@ static Status reference(RefArgs& a) {
   fill_zero(y);
   if (x.size() == 0) return {};
   for (int64_t row = 0; row < x.size() / columns; ++row) {
-    // The k-th diagonal crosses this row at column `at`: the upper triangle starts there, the lower one ends after it.
+    // The k-th diagonal crosses this row at column `at`: the upper triangle starts there, the lower one ends
+    // after it.
     const int64_t at = row % rows + k;
     const int64_t begin = upper ? std::max<int64_t>(0, at) : 0;
     const int64_t end = upper ? columns : std::min(columns, at + 1);

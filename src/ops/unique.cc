@@ -1,5 +1,5 @@
-// Unique: the distinct elements, or distinct slices along `axis`, with where each first occurs, which of them every
-// input element is, and how often each occurs. Sorted, or in the order of first occurrence.
+// Unique: the distinct elements, or distinct slices along `axis`, with where each first occurs, which of them
+// every input element is, and how often each occurs. Sorted, or in the order of first occurrence.
 #include <algorithm>
 #include <numeric>
 
@@ -37,10 +37,11 @@ static Status reference(RefArgs& a) {
   const AxisSplit s = split_at(shape, axis);
   if (x.size() == 0 && s.n > 0) return unsupported("Unique of slices without elements");
   const std::vector<int64_t> keys = order_keys(x);  // [outer, n, inner]
-  auto order = [&](int64_t p, int64_t q) {           // -1, 0, 1 as slice p is before, equal to or after slice q
+  auto order = [&](int64_t p, int64_t q) {  // -1, 0, 1 as slice p is before, equal to or after slice q
     for (int64_t o = 0; o < s.outer; ++o)
       for (int64_t i = 0; i < s.inner; ++i) {
-        const int64_t u = keys[size_t((o * s.n + p) * s.inner + i)], v = keys[size_t((o * s.n + q) * s.inner + i)];
+        const int64_t u = keys[size_t((o * s.n + p) * s.inner + i)],
+                      v = keys[size_t((o * s.n + q) * s.inner + i)];
         if (u != v) return u < v ? -1 : 1;
       }
     return 0;
@@ -60,7 +61,8 @@ static Status reference(RefArgs& a) {
   Ints place(first.size());  // group numbers in the order of the output
   std::iota(place.begin(), place.end(), int64_t(0));
   if (a.attrs.i("sorted") == 0)
-    std::sort(place.begin(), place.end(), [&](int64_t p, int64_t q) { return first[size_t(p)] < first[size_t(q)]; });
+    std::sort(place.begin(), place.end(),
+              [&](int64_t p, int64_t q) { return first[size_t(p)] < first[size_t(q)]; });
 
   const int64_t n = int64_t(first.size());
   shape[size_t(axis)] = n;

@@ -10,8 +10,10 @@ Status infer_arg_extreme(InferArgs& a) {
   if (!a.ranked(0)) return a.set_unranked(0, DType::i64), Status();
   const int64_t axis = TRY(a.axis(a.attrs.i("axis"), a.rank(0)));
   SymShape shape = a.shape(0);
-  if (keep) shape[size_t(axis)] = Dim(1);
-  else shape.erase(shape.begin() + axis);
+  if (keep)
+    shape[size_t(axis)] = Dim(1);
+  else
+    shape.erase(shape.begin() + axis);
   a.set(0, DType::i64, shape);
   return {};
 }
@@ -35,7 +37,11 @@ static Status reference(RefArgs& a, bool max) {
   return {};
 }
 
-Status reference_arg_max(RefArgs& a) { return reference(a, true); }
-Status reference_arg_min(RefArgs& a) { return reference(a, false); }
+Status reference_arg_max(RefArgs& a) {
+  return reference(a, true);
+}
+Status reference_arg_min(RefArgs& a) {
+  return reference(a, false);
+}
 
 }  // namespace tenon

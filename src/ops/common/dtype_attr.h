@@ -5,7 +5,8 @@
 
 namespace tenon {
 
-// The type named by the attribute, or `fallback` where it is absent. Errors: no such type, or not one of `allowed`.
+// The type named by the attribute, or `fallback` where it is absent. Errors: no such type, or not one of
+// `allowed`.
 inline Result<DType> dtype_attr(const Attrs& attrs, const char* attr, DType fallback, DTypeSet allowed) {
   const int64_t number = attrs.i(attr, int64_t(fallback));
   const DType t = number > 0 && number < kNumDTypes ? DType(number) : DType::none;

@@ -31,7 +31,9 @@ inline ValueInfo vector(std::string_view elements) {
   const std::vector<Dim> v = dims(elements);
   return {DType::i64, true, {Dim(int64_t(v.size()))}, Tensor(), v};
 }
-inline ValueInfo scalar(std::string_view element) { return {DType::i64, true, {}, Tensor(), dims(element)}; }
+inline ValueInfo scalar(std::string_view element) {
+  return {DType::i64, true, {}, Tensor(), dims(element)};
+}
 // A constant, as an initializer of a model is.
 inline ValueInfo ints(std::initializer_list<int64_t> elements) {
   std::vector<Dim> v(elements.begin(), elements.end());

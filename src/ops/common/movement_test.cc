@@ -7,8 +7,10 @@ namespace tenon {
 namespace {
 
 TEST(Reshape, Symbolic) {
-  EXPECT_EQ(infer("Reshape", {tensor("batch, seq, 768"), vector("0, 0, 12, 64")}).shape(), "[batch, seq, 12, 64]");
-  EXPECT_EQ(infer("Reshape", {tensor("batch, seq, 768"), ints({0, -1, 12, 64})}).shape(), "[batch, seq, 12, 64]");
+  EXPECT_EQ(infer("Reshape", {tensor("batch, seq, 768"), vector("0, 0, 12, 64")}).shape(),
+            "[batch, seq, 12, 64]");
+  EXPECT_EQ(infer("Reshape", {tensor("batch, seq, 768"), ints({0, -1, 12, 64})}).shape(),
+            "[batch, seq, 12, 64]");
   EXPECT_EQ(infer("Reshape", {tensor("batch, seq, 768"), ints({-1, 768})}).shape(), "[batch*seq, 768]");
   EXPECT_EQ(infer("Reshape", {tensor("batch, past+seq, 12, 64"), vector("batch, past+seq, -1")}).shape(),
             infer("Reshape", {tensor("batch, past+seq, 12, 64"), vector("0, 0, 768")}).shape());
@@ -64,7 +66,8 @@ TEST(Slice, ConcreteFollowsNumpy) {
           EXPECT_EQ(slice(cat(d), ints({start}), ints({end}), step), cat("[", n, "]"))
               << d << ' ' << start << ' ' << end << ' ' << step;
           // And the symbolic length, evaluated at this size, says the same where it is known.
-          const Inferred s = infer("Slice", {tensor("n"), ints({start}), ints({end}), ints({0}), ints({step})});
+          const Inferred s =
+              infer("Slice", {tensor("n"), ints({start}), ints({end}), ints({0}), ints({step})});
           const Dim length = s.out[0].shape[0];
           EXPECT_EQ(length.eval([d](const std::string&) { return d; }), n)
               << length.to_string() << " at " << d << ": " << start << ' ' << end << ' ' << step;
@@ -72,15 +75,18 @@ TEST(Slice, ConcreteFollowsNumpy) {
 }
 
 TEST(Slice, UnknownBoundsKeepOtherDimensions) {
-  EXPECT_EQ(infer("Slice", {tensor("batch, seq, 8"), tensor("1", DType::i64), tensor("1", DType::i64), ints({1})}).shape(),
-            "[batch, _0, 8]");
+  EXPECT_EQ(
+      infer("Slice", {tensor("batch, seq, 8"), tensor("1", DType::i64), tensor("1", DType::i64), ints({1})})
+          .shape(),
+      "[batch, _0, 8]");
   EXPECT_FALSE(infer("Slice", {tensor("4"), ints({0}), ints({1}), ints({0}), ints({0})}).status.ok());
   EXPECT_FALSE(infer("Slice", {tensor("4"), ints({0}), ints({1}), ints({1})}).status.ok());
   EXPECT_FALSE(infer("Slice", {tensor("4, 4"), ints({0, 0}), ints({1, 1}), ints({1, -1})}).status.ok());
 }
 
 TEST(Split, Symbolic) {
-  const Inferred even = infer("Split", {tensor("batch, 6*n")}, {{"axis", int64_t(1)}, {"num_outputs", int64_t(3)}}, 3);
+  const Inferred even =
+      infer("Split", {tensor("batch, 6*n")}, {{"axis", int64_t(1)}, {"num_outputs", int64_t(3)}}, 3);
   EXPECT_EQ(even.shape(0), "[batch, 2*n]");
   EXPECT_EQ(even.shape(2), "[batch, 2*n]");
   const Inferred odd = infer("Split", {tensor("7")}, {{"num_outputs", int64_t(4)}}, 4);
@@ -117,7 +123,9 @@ TEST(Range, Symbolic) {
 
 TEST(ShapeSize, Values) {
   EXPECT_EQ(infer("Shape", {tensor("batch, seq, 64")}).value(), "[batch, seq, 64]");
-  EXPECT_EQ(infer("Shape", {tensor("batch, seq, 64")}, {{"start", int64_t(-2)}, {"end", int64_t(-1)}}).value(), "[seq]");
+  EXPECT_EQ(
+      infer("Shape", {tensor("batch, seq, 64")}, {{"start", int64_t(-2)}, {"end", int64_t(-1)}}).value(),
+      "[seq]");
   EXPECT_EQ(infer("Shape", {tensor("2, 3")}, {{"start", int64_t(5)}, {"end", int64_t(-9)}}).shape(), "[0]");
   EXPECT_EQ(infer("Size", {tensor("batch, 4")}).value(), "[4*batch]");
 }
@@ -131,28 +139,34 @@ TEST(Expand, Symbolic) {
 
 TEST(Pad, Symbolic) {
   EXPECT_EQ(infer("Pad", {tensor("batch, seq"), ints({0, 1, 0, 2})}).shape(), "[batch, seq+3]");
-  EXPECT_EQ(infer("Pad", {tensor("batch, seq"), vector("0, n")  , ValueInfo{}, ints({1})}).shape(), "[batch, n+seq]");
+  EXPECT_EQ(infer("Pad", {tensor("batch, seq"), vector("0, n"), ValueInfo{}, ints({1})}).shape(),
+            "[batch, n+seq]");
   EXPECT_FALSE(infer("Pad", {tensor("2"), ints({-2, -1})}).status.ok());
   EXPECT_FALSE(infer("Pad", {tensor("0"), ints({1, 1})}, {{"mode", std::string("edge")}}).status.ok());
   EXPECT_FALSE(infer("Pad", {tensor("2"), ints({INT64_MIN, INT64_MAX})}).status.ok());
 }
 
 TEST(Gather, ShapesAndValues) {
-  EXPECT_EQ(infer("Gather", {tensor("vocabulary, 768"), tensor("batch, seq", DType::i64)}).shape(), "[batch, seq, 768]");
+  EXPECT_EQ(infer("Gather", {tensor("vocabulary, 768"), tensor("batch, seq", DType::i64)}).shape(),
+            "[batch, seq, 768]");
   EXPECT_EQ(infer("Gather", {vector("batch, seq"), constant(-1)}).value(), "[seq]");
   EXPECT_EQ(infer("Gather", {vector("batch, seq"), ints({1, 0, 1})}).value(), "[seq, batch, seq]");
   EXPECT_EQ(infer("Gather", {vector("batch, seq"), constant(2)}).value(), "unknown");  // out of range
 }
 
 TEST(ScatterND, Values) {
-  EXPECT_EQ(infer("ScatterND", {vector("a, b, c"), {DType::i64, true, dims("1, 1"), Tensor::of_ints({1}).reshaped({1, 1}), {}},
-                                vector("x")}).value(),
+  EXPECT_EQ(infer("ScatterND", {vector("a, b, c"),
+                                {DType::i64, true, dims("1, 1"), Tensor::of_ints({1}).reshaped({1, 1}), {}},
+                                vector("x")})
+                .value(),
             "[a, x, c]");
 }
 
 TEST(DataDependent, FreshSizes) {
   EXPECT_EQ(infer("NonZero", {tensor("batch, 4")}).shape(), "[2, _0]");
-  EXPECT_EQ(infer("Compress", {tensor("batch, 4"), tensor("4", DType::boolean)}, {{"axis", int64_t(1)}}).shape(), "[batch, _0]");
+  EXPECT_EQ(
+      infer("Compress", {tensor("batch, 4"), tensor("4", DType::boolean)}, {{"axis", int64_t(1)}}).shape(),
+      "[batch, _0]");
   const Inferred u = infer("Unique", {tensor("n")}, {}, 4);
   EXPECT_EQ(u.shape(0) + u.shape(1) + u.shape(2) + u.shape(3), "[_0][_0][n][_0]");
   EXPECT_EQ(infer("TopK", {tensor("batch, n"), vector("k")}, {}, 2).shape(1), "[batch, k]");
@@ -173,7 +187,8 @@ TEST(Reference, IndicesAreChecked) {
   EXPECT_FALSE(run("GatherElements", {data, Tensor::of_ints({-4})}).ok());
   EXPECT_FALSE(run("GatherND", {data, Tensor::of_ints({INT64_MAX})}).ok());
   EXPECT_FALSE(run("ScatterElements", {data, Tensor::of_ints({5}), Tensor::of_ints({0})}).ok());
-  EXPECT_FALSE(run("ScatterND", {data, Tensor::of_ints({INT64_MIN}).reshaped({1, 1}), Tensor::of_ints({0})}).ok());
+  EXPECT_FALSE(
+      run("ScatterND", {data, Tensor::of_ints({INT64_MIN}).reshaped({1, 1}), Tensor::of_ints({0})}).ok());
   EXPECT_FALSE(run("ConstantOfShape", {Tensor::of_ints({int64_t(1) << 60, 1 << 20})}).ok());
   EXPECT_FALSE(run("Tile", {data, Tensor::of_ints({-1})}).ok());
 }

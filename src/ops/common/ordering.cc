@@ -9,7 +9,8 @@ namespace tenon {
 static int64_t key(double v) {
   if (std::isnan(v)) return std::numeric_limits<int64_t>::max();
   const int64_t raw = std::bit_cast<int64_t>(v == 0 ? 0.0 : v);
-  return raw < 0 ? raw ^ std::numeric_limits<int64_t>::max() : raw;  // below 0, larger bits are smaller numbers
+  return raw < 0 ? raw ^ std::numeric_limits<int64_t>::max()
+                 : raw;  // below 0, larger bits are smaller numbers
 }
 
 std::vector<int64_t> order_keys(const Tensor& t) {

@@ -7,7 +7,8 @@
 
 namespace tenon {
 
-// One key for each element, ordered as the elements are: -0 equals 0, NaN equals NaN and comes after all numbers.
+// One key for each element, ordered as the elements are: -0 equals 0, NaN equals NaN and comes after all
+// numbers.
 std::vector<int64_t> order_keys(const Tensor& t);
 
 }  // namespace tenon

@@ -16,7 +16,8 @@ TEST(ShapeArithmetic, ShapeGatherUnsqueezeConcatReshape) {
   EXPECT_EQ(to_string(heads.shape), "[batch, seq, 12, 64]");
   const ValueInfo swapped = infer("Transpose", {heads}, {{"perm", Ints{0, 2, 1, 3}}});
   EXPECT_EQ(to_string(swapped.shape), "[batch, 12, seq, 64]");
-  const ValueInfo back = infer("Concat", {dim_of(swapped, 0), dim_of(swapped, 2), ints({-1})}, {{"axis", int64_t(0)}});
+  const ValueInfo back =
+      infer("Concat", {dim_of(swapped, 0), dim_of(swapped, 2), ints({-1})}, {{"axis", int64_t(0)}});
   EXPECT_EQ(infer("Reshape", {infer("Transpose", {swapped}, {{"perm", Ints{0, 2, 1, 3}}}), back}).shape(),
             "[batch, seq, 768]");
 }
@@ -49,8 +50,9 @@ TEST(ShapeArithmetic, PastAndPresent) {
   const ValueInfo total = infer("Add", {past, seq});
   EXPECT_EQ(infer("Range", {past, total, constant(1)}).shape(), "[seq]");
   // The causal mask of the new rows: mask[:, :, total - seq : total, :total].
-  const ValueInfo first = infer("Slice", {tensor("1, 1, past+seq, past+seq"), infer("Unsqueeze", {past, ints({0})}),
-                                          infer("Unsqueeze", {total, ints({0})}), ints({2})});
+  const ValueInfo first =
+      infer("Slice", {tensor("1, 1, past+seq, past+seq"), infer("Unsqueeze", {past, ints({0})}),
+                      infer("Unsqueeze", {total, ints({0})}), ints({2})});
   EXPECT_EQ(to_string(first.shape), "[1, 1, seq, past+seq]");
 }
 
@@ -70,7 +72,8 @@ TEST(ShapeArithmetic, ReshapeAndIdentityKeepElements) {
 
 // Where, Equal and Mul are scalar programs; Expand's usual guard against -1 goes through them.
 TEST(ShapeArithmetic, WhereEqualExpand) {
-  const ValueInfo shape = infer("Concat", {dim_of(tensor("batch, 4"), 0), ints({-1, 4})}, {{"axis", int64_t(0)}});
+  const ValueInfo shape =
+      infer("Concat", {dim_of(tensor("batch, 4"), 0), ints({-1, 4})}, {{"axis", int64_t(0)}});
   const ValueInfo is_minus_one = infer("Equal", {shape, ints({-1, -1, -1})});
   const ValueInfo ones = infer("ConstantOfShape", {ints({3})}, {{"value", Tensor::of_ints({1})}});
   const ValueInfo target = infer("Where", {is_minus_one, ones, shape});
@@ -80,8 +83,10 @@ TEST(ShapeArithmetic, WhereEqualExpand) {
 
 TEST(ShapeArithmetic, SqueezeMulReshape) {
   const ValueInfo x = tensor("batch, seq, 64");
-  const ValueInfo b = infer("Squeeze", {infer("Slice", {infer("Shape", {x}), ints({0}), ints({1})}), ints({0})});
-  const ValueInfo s = infer("Squeeze", {infer("Slice", {infer("Shape", {x}), ints({1}), ints({2})}), ints({0})});
+  const ValueInfo b =
+      infer("Squeeze", {infer("Slice", {infer("Shape", {x}), ints({0}), ints({1})}), ints({0})});
+  const ValueInfo s =
+      infer("Squeeze", {infer("Slice", {infer("Shape", {x}), ints({1}), ints({2})}), ints({0})});
   const ValueInfo rows = infer("Unsqueeze", {infer("Mul", {b, s}), ints({0})});
   EXPECT_EQ(infer("Reshape", {x, infer("Concat", {rows, ints({64})}, {{"axis", int64_t(0)}})}).shape(),
             "[batch*seq, 64]");

@@ -20,7 +20,8 @@ Status check_hidden(const InferArgs& a, size_t i, const Dim& d) {
   if (!a.ranked(i)) return {};
   const SymShape& s = a.shape(i);
   if (s.size() != 1 || (s[0].is_const() && d.is_const() && !(s[0] == d)))
-    return invalid_model("input '", a.op.inputs[i].name, "' has shape ", to_string(s), ", not [", d.to_string(), "]");
+    return invalid_model("input '", a.op.inputs[i].name, "' has shape ", to_string(s), ", not [",
+                         d.to_string(), "]");
   return {};
 }
 
@@ -51,7 +52,8 @@ Status reference_skip_norm(RefArgs& a, bool simplified) {
   const Tensor& x = a.x(0);
   const int64_t n = x.dim(x.rank() - 1);
   const size_t bias_at = simplified ? 3 : 4;
-  std::vector<double> sum = x.to_doubles(), skip = a.x(1).to_doubles(), gamma = a.x(2).to_doubles(), beta, bias;
+  std::vector<double> sum = x.to_doubles(), skip = a.x(1).to_doubles(), gamma = a.x(2).to_doubles(), beta,
+                      bias;
   if (!simplified && a.has(3)) beta = a.x(3).to_doubles();
   if (a.has(bias_at)) bias = a.x(bias_at).to_doubles();
   Walker walk(x.shape(), {broadcast_strides(a.x(1).shape(), x.shape())});
@@ -79,7 +81,8 @@ Status infer_simplified_norm(InferArgs& a) {
   if (a.ranked(1)) {
     const Dim have = product(a.shape(1)), want = product(x, axis);
     if (have.is_const() && want.is_const() && !(have == want))
-      return invalid_model("scale ", to_string(a.shape(1)), " does not fit the normalised part of ", to_string(x));
+      return invalid_model("scale ", to_string(a.shape(1)), " does not fit the normalised part of ",
+                           to_string(x));
   }
   a.set(0, t, x);
   SymShape statistics = x;

@@ -5,8 +5,8 @@
 
 namespace tenon {
 
-// One row of n elements: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, or, simplified, without the mean:
-// y = x / sqrt(mean of squares + epsilon) * gamma. `beta` may be null.
+// One row of n elements: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, or, simplified, without
+// the mean: y = x / sqrt(mean of squares + epsilon) * gamma. `beta` may be null.
 struct RowNorm {
   bool simplified;
   double epsilon;

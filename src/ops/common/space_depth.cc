@@ -9,12 +9,14 @@ static Result<int64_t> block_size(const InferArgs& a) {
   if (mode != "DCR" && mode != "CRD") return invalid_model("mode '", mode, "' is neither DCR nor CRD");
   const int64_t block = a.attrs.i("blocksize");
   if (block < 1 || block > 1 << 20) return invalid_model("blocksize is ", block);
-  if (a.ranked(0) && a.rank(0) != 4) return invalid_model("input has rank ", a.rank(0), ", it must be [N, C, H, W]");
+  if (a.ranked(0) && a.rank(0) != 4)
+    return invalid_model("input has rank ", a.rank(0), ", it must be [N, C, H, W]");
   return block;
 }
 
 static Result<Dim> divided(const Dim& d, int64_t by, const char* what) {
-  if (d.is_const() && d.constant() % by) return invalid_model(what, " ", d.constant(), " does not divide by ", by);
+  if (d.is_const() && d.constant() % by)
+    return invalid_model(what, " ", d.constant(), " does not divide by ", by);
   return floor_div(d, Dim(by));
 }
 
@@ -22,7 +24,8 @@ Status infer_depth_to_space(InferArgs& a) {
   const int64_t block = TRY(block_size(a));
   if (!a.ranked(0)) return a.set_fresh(0, a.dtype(0), 4, "space"), Status();
   const SymShape& x = a.shape(0);
-  a.set(0, a.dtype(0), {x[0], TRY(divided(x[1], block * block, "depth")), x[2] * Dim(block), x[3] * Dim(block)});
+  a.set(0, a.dtype(0),
+        {x[0], TRY(divided(x[1], block * block, "depth")), x[2] * Dim(block), x[3] * Dim(block)});
   return {};
 }
 
@@ -31,7 +34,8 @@ Status infer_space_to_depth(InferArgs& a) {
   if (!a.ranked(0)) return a.set_fresh(0, a.dtype(0), 4, "depth"), Status();
   const SymShape& x = a.shape(0);
   a.set(0, a.dtype(0),
-        {x[0], x[1] * Dim(block * block), TRY(divided(x[2], block, "height")), TRY(divided(x[3], block, "width"))});
+        {x[0], x[1] * Dim(block * block), TRY(divided(x[2], block, "height")),
+         TRY(divided(x[3], block, "width"))});
   return {};
 }
 

@@ -131,11 +131,10 @@ static Status reference(RefArgs& a) {
   if (mode.kind == ResizeMode::nearest) return copy_nearest(x, y, tables, mode.extrapolation), Status();
   std::vector<double> values = x.to_doubles();
   int64_t inner = 1;
-  for (size_t d = plan.size(); d-- > 0; inner *= plan[d + 1].out) {
+  for (size_t d = plan.size(); d-- > 0; inner *= plan[d].out) {
     const ResizeAxis& p = plan[d];
     const bool untouched = p.in == p.out && p.scale == 1 && p.roi_start == 0 && p.roi_end == 1;
     if (!untouched) values = resize_axis(values, p, tables[d], inner, mode.extrapolation);
-    if (d == 0) break;
   }
   if (is_int(y.dtype()))
     for (double& v : values) {

@@ -37,13 +37,16 @@ static Status reference(RefArgs& a) {
   const Tensor& x = a.x(0);
   const int64_t batch = x.dim(0), channels = x.dim(1), length = x.dim(2), k = a.x(1).dim(2);
   const std::vector<double> in = x.to_doubles(), w = a.x(1).to_doubles();
-  const std::vector<double> past = a.has(3) ? a.x(3).to_doubles() : std::vector<double>(size_t(batch * channels * (k - 1)), 0.0);
+  const std::vector<double> past = a.has(3) ? a.x(3).to_doubles() : std::vector<double>();
   const bool silu = a.attrs.s("activation") != "none";
   for (int64_t n = 0; n < batch; ++n)
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t row = n * channels + c;
-      // Position t of the state followed by the input.
-      auto at = [&](int64_t t) { return t < k - 1 ? past[size_t(row * (k - 1) + t)] : in[size_t(row * length + t - (k - 1))]; };
+      // Position t of the state (zeros where it is absent) followed by the input.
+      auto at = [&](int64_t t) {
+        if (t >= k - 1) return in[size_t(row * length + t - (k - 1))];
+        return a.has(3) ? past[size_t(row * (k - 1) + t)] : 0.0;
+      };
       for (int64_t t = 0; t < length; ++t) {
         double sum = a.has(2) ? a.x(2).at(c) : 0;
         for (int64_t j = 0; j < k; ++j) sum += at(t + j) * w[size_t(c * k + j)];

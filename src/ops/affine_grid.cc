@@ -42,7 +42,7 @@ static Status reference(RefArgs& a) {
     for (int64_t d = 0; d < spatial; ++d) {
       const int64_t n = y.dim(spatial - d), at = rest % n;
       rest /= n;
-      p[d] = align ? (n > 1 ? 2 * double(at) / double(n - 1) - 1 : -1.0) : (2 * double(at) + 1) / double(n) - 1;
+      p[d] = align ? (n > 1 ? 2 * double(at) / double(n - 1) - 1 : 0.0) : (2 * double(at) + 1) / double(n) - 1;
     }
     p[spatial] = 1;
     for (int64_t r = 0; r < spatial; ++r) {

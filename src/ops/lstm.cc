@@ -1,5 +1,6 @@
 // LSTM: i, o, f = f(W x + R h + P c), c = f c + i g(Wc x + Rc h), h = o h(c), each gate with its biases; the peepholes P
-// see the cell state (o sees the new one); input_forget couples f = 1 - i.
+// see the cell state (o sees the new one); input_forget couples f = 1 - i; clip
+// bounds what enters the gates and g, not the cell state.
 #include "ops/common/recurrent.h"
 
 namespace tenon::ops {
@@ -17,7 +18,7 @@ static void step(const CellStep& s) {
     const double forget = coupled ? 1 - in : s.act[0](s.clipped(gate(2, i) + peep(2, i)));
     s.c[i] = forget * s.c[i] + in * s.act[1](s.clipped(gate(3, i)));
     const double out = s.act[0](s.clipped(gate(1, i) + peep(1, i)));
-    s.next[i] = out * s.act[2](s.clipped(s.c[i]));
+    s.next[i] = out * s.act[2](s.c[i]);
   }
 }
 

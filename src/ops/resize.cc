@@ -137,9 +137,9 @@ static Status reference(RefArgs& a) {
     if (!untouched) values = resize_axis(values, p, tables[d], inner, mode.extrapolation);
   }
   if (is_int(y.dtype()))
-    for (double& v : values) {
+    for (double& v : values) {  // an antialiased mean of integers is rounded, other modes cut off
       const double limit = std::ldexp(1.0, bits(y.dtype()) - is_signed_int(y.dtype()));
-      v = std::clamp(std::trunc(v), is_signed_int(y.dtype()) ? -limit : 0.0, limit - 1);
+      v = std::clamp(mode.antialias ? std::nearbyint(v) : std::trunc(v), is_signed_int(y.dtype()) ? -limit : 0.0, limit - 1);
     }
   store_doubles(y.dtype(), y.data(), 0, y.size(), values.data());
   return {};

@@ -22,6 +22,7 @@ static Status infer(InferArgs& a) {
 
 static Status reference(RefArgs& a) {
   const Tensor& x = a.x(0);
+  if (x.size() == 0) return {};
   const bool last = a.attrs.i("channels_last") != 0;
   std::vector<double> values = read_channels_first(x, last);
   normalize_rows(values, x.dim(0) * a.attrs.i("groups"), a.attrs.f("epsilon"));

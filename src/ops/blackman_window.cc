@@ -1,5 +1,5 @@
 // BlackmanWindow: y[k] = 0.42 - 0.5 * cos(2 pi k / N) + 0.08 * cos(4 pi k / N), k = 0..size-1.
-#include "ops/common/window.h"
+#include "ops/common/cosine_window.h"
 
 namespace tenon::ops {
 

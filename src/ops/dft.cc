@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "ops/common/fourier.h"
-#include "ops/common/window.h"
+#include "ops/common/cosine_window.h"
 
 namespace tenon::ops {
 

@@ -1,5 +1,5 @@
 // HannWindow: y[k] = 0.5 - 0.5 * cos(2 pi k / N), k = 0..size-1.
-#include "ops/common/window.h"
+#include "ops/common/cosine_window.h"
 
 namespace tenon::ops {
 

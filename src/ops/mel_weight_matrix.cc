@@ -2,7 +2,7 @@
 // bins into num_mel_bins bands. mel(f) = 2595 * log10(1 + f / 700).
 #include <cmath>
 
-#include "ops/common/window.h"
+#include "ops/common/cosine_window.h"
 
 namespace tenon::ops {
 

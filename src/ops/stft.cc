@@ -2,7 +2,7 @@
 // [batch, frames, bins, 2].
 #include "ops/common/fourier.h"
 #include "ops/common/matmul.h"
-#include "ops/common/window.h"
+#include "ops/common/cosine_window.h"
 
 namespace tenon::ops {
 

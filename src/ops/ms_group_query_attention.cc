@@ -160,6 +160,9 @@ static Status reference(RefArgs& a) {
   p.batch = q.dim(0), p.q_len = q.dim(1), p.q_heads = heads, p.kv_heads = kv_heads;
   p.head = p.v_head = q.dim(2) / (packed ? heads + 2 * kv_heads : heads);
   const int64_t total = a.x(kTotal).int_at(0), old_capacity = a.has(kPastK) ? a.x(kPastK).dim(2) : 0;
+  if (total > old_capacity + p.q_len)
+    return invalid_argument("total_sequence_length is ", total, " with ", old_capacity, " old and ", p.q_len,
+                            " new tokens");
   p.kv_len = std::max(total, old_capacity);
   const bool first = p.q_len == total;  // a prompt: the cache holds nothing yet
   std::vector<int64_t> lengths = a.x(kLengths).to_ints(), held, positions;

@@ -16,6 +16,7 @@ static Result<Packing> packing(const Attrs& attrs) {
   p.k = attrs.i("K"), p.n = attrs.i("N"), p.bits = attrs.i("bits"), p.block = attrs.i("block_size");
   if (p.k < 1 || p.n < 1 || p.k > INT32_MAX || p.n > INT32_MAX)
     return invalid_model("K is ", p.k, " and N is ", p.n);
+  if (p.n > (int64_t(1) << 40) / p.k) return invalid_model("weights of ", p.k, " x ", p.n, " elements");
   if (p.bits != 2 && p.bits != 4 && p.bits != 8) return unsupported("MatMulNBits of ", p.bits, " bits");
   if (p.block < 16 || p.block > 1 << 20 || (p.block & (p.block - 1)))
     return invalid_model("block_size ", p.block, " is no power of 2 from 16 on");

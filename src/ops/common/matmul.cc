@@ -129,13 +129,14 @@ Status check_matrix_param(InferArgs& a, size_t x, size_t p, bool per_row) {
   if (!a.ranked(x) || !a.ranked(p)) return {};
   auto x_shape = to_concrete(a.shape(x)), p_shape = to_concrete(a.shape(p));
   if (!x_shape || !p_shape) return {};
-  const int64_t count = num_elements(*p_shape), total = num_elements(*x_shape);
+  const int64_t count = num_elements(*p_shape);
   if (count == 1) return {};
   if (!x_shape->empty()) {
-    const int64_t cols = x_shape->back(), rows = x_shape->size() > 1 ? (*x_shape)[x_shape->size() - 2] : 1;
-    const int64_t own = per_row ? rows : cols, other = per_row ? cols : rows;
+    const size_t rank = x_shape->size();
+    const int64_t rows = rank > 1 ? (*x_shape)[rank - 2] : 1, own = per_row ? rows : x_shape->back();
     // One for each row (column) of every matrix, or of the one matrix.
-    if (count == own || (other > 0 && count == total / other) || total == 0) return {};
+    const int64_t batch = rank > 2 ? num_elements(std::span(*x_shape).first(rank - 2)) : 1;
+    if (count == own || count == batch * own) return {};
   }
   return invalid_model("input '", a.op.inputs[p].name, "' of shape ", to_string(a.shape(p)),
                        " is neither one value nor one for each ", per_row ? "row" : "column", " of ",

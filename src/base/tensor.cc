@@ -21,12 +21,13 @@ Shape row_major_strides(std::span<const int64_t> shape) {
   int64_t s = 1;
   for (size_t i = shape.size(); i-- > 0;) {
     strides[i] = s;
-    s *= shape[i];
+    __builtin_mul_overflow(s, shape[i], &s);  // a shape that large has no elements, or no tensor
   }
   return strides;
 }
 
 std::shared_ptr<Buffer> Buffer::allocate(int64_t bytes) {
+  if (bytes < 0) return nullptr;
   size_t rounded = (size_t(bytes) + 63) / 64 * 64 + 64;  // vector kernels may read past the end of the last element
   void* p = std::aligned_alloc(64, rounded);
   if (!p) return nullptr;
@@ -106,6 +107,7 @@ Tensor Tensor::reshaped(Shape shape) const {
 }
 
 bool Tensor::identical(const Tensor& other) const {
+  if (!*this || !other) return !*this && !other;
   return dtype_ == other.dtype_ && shape_ == other.shape_ && std::memcmp(data(), other.data(), size_t(bytes())) == 0;
 }
 

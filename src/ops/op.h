@@ -163,6 +163,7 @@ struct Op {
   DType (*scalar_type)(const Attrs&, const std::vector<DType>& inputs) = nullptr;
   Status (*infer)(InferArgs&) = nullptr;
   Status (*reference)(RefArgs&) = nullptr;
+  bool view = false;                               // output 0 has the bytes of input 0; only the shape differs
   Fusion fusion = Fusion::opaque;
   bool deterministic = true;                       // false: draws random numbers, so it is never folded or merged
   Tolerance tolerance = {};

@@ -1,0 +1,39 @@
+// LoadedPlan: a graph with its kernels loaded, and what is known of it before shapes are. Immutable, shared by contexts.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "engine/content.h"
+
+namespace tenon {
+
+struct LoadedPlan;
+
+struct LoadedStep {
+  enum Kind : uint8_t {
+    kernel,  // run by a kernel
+    view,    // output 0 is input 0's memory under another shape
+    dims,    // shape arithmetic, computed while binding
+    none,    // nothing to do (a constant)
+  } kind = none;
+  const Node* node = nullptr;
+  std::unique_ptr<Kernel> kernel_ptr;
+  std::vector<std::pair<std::string, std::unique_ptr<LoadedPlan>>> bodies;
+};
+
+struct LoadedPlan {
+  Graph graph;
+  std::vector<LoadedStep> steps;     // one a node
+  std::vector<ValueId> root;         // the value whose memory a view shows; itself otherwise
+  std::vector<int> last_use;         // of a root: the last step that reads it or a view of it; steps.size() for outputs
+  std::vector<int> defined_at;       // of a root: the step that writes it; -1 for inputs and constants
+};
+
+Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<StepPlan>& steps, Device& device);
+// Which kind a node is; lowering asks too.
+LoadedStep::Kind step_kind(const Graph& g, const Node& node);
+
+}  // namespace tenon

@@ -1,5 +1,7 @@
 #include "base/tensor.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 
@@ -46,8 +48,19 @@ std::shared_ptr<Buffer> Buffer::borrow(const void* data, int64_t bytes, std::sha
   return b;
 }
 
+std::shared_ptr<Buffer> Buffer::zeros(int64_t bytes) {
+  void* p = mmap(nullptr, size_t(bytes) + 64, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return nullptr;
+  auto b = std::shared_ptr<Buffer>(new Buffer);
+  b->data_ = p;
+  b->size_ = bytes;
+  b->zeros_ = true;
+  return b;
+}
+
 Buffer::~Buffer() {
   if (owned_) std::free(data_);
+  if (zeros_) munmap(data_, size_t(size_) + 64);
 }
 
 Result<Tensor> Tensor::allocate(DType dtype, Shape shape) {

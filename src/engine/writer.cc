@@ -62,10 +62,10 @@ static Graph without_absorbed(const EngineContent& c) {
   for (ValueId v : g.outputs) read[size_t(v)] = true;
   for (size_t v = 0; v < g.values.size(); ++v)
     if (g.values[v].is_constant() && !read[v]) {
-      // A placeholder of the same type and shape: one shared run of zeros, so the file does not grow.
+      // Its type and shape stay, which inference needs; its bytes go.
       Tensor& t = g.values[v].info.constant;
-      g.values[v].info.value.reset();
-      t = Tensor(t.dtype(), t.shape(), nullptr);
+      if (!is_float(t.dtype()) || t.size() <= 64) continue;
+      if (auto zeros = Buffer::zeros(t.bytes())) t = Tensor(t.dtype(), t.shape(), zeros);
     }
   return g;
 }

@@ -134,6 +134,10 @@ class Printer {
   }
 
   void data(const Tensor& t) {
+    if (t.buffer()->is_zeros()) {
+      out_ += "zeros";
+      return;
+    }
     if (t.size() <= (blobs_ ? kInlineWithTable : kInline)) {
       const size_t begin = out_.size();
       if (t.rank()) out_ += '[';

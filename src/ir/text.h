@@ -13,7 +13,7 @@
 // strings[], tensor f32[2] [1.0, 2.0], graph "body" (...) -> (...) {...}. Those equal to their default are left out.
 // After the attributes the node's name, and `from` the ONNX nodes it came from (left out: only its own name).
 // Data: [1, 2], 1.5 (rank 0), #7 (entry of the blob table), base64"...", and for tests `splat 0.5` and `random 7`
-// (normal with deviation 1, or small integers; by that seed).
+// (normal with deviation 1, or small integers; by that seed). `zeros` stands for data that nothing reads any more.
 #pragma once
 
 #include <string>

@@ -228,6 +228,12 @@ class Parser {
       at_ = std::min(stop + 1, text_.size());
       return out;
     }
+    if (eat("zeros")) {
+      const int64_t n = num_elements(shape);
+      auto buffer = n < 0 || n > int64_t(1) << 40 ? nullptr : Buffer::zeros(byte_size(t, n));
+      if (!buffer || !is_float(t)) return error_at(begin, "no such tensor can be left out");
+      return Tensor(t, shape, buffer);
+    }
     if (eat("splat")) {
       Tensor out = TRY(generated(t, shape));
       const std::string_view v = number();

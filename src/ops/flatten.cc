@@ -22,6 +22,7 @@ extern const Op op_flatten{
     .attrs = {{"axis", int64_t(1)}},
     .infer = infer,
     .reference = [](RefArgs& a) { return copy_all(a.x(0), a.y(0)), Status(); },
+    .view = true,
     .fusion = Fusion::injective,
     .samples = {{{{{2, 3, 5}}}}, {{{{2, 3, 5}}}, {{"axis", int64_t(3)}}}, {{{{0, 4, 2}}}, {{"axis", int64_t(-1)}}}},
 };

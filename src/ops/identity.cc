@@ -18,6 +18,7 @@ extern const Op op_identity{
     .outputs = {{"output"}},
     .infer = infer,
     .reference = [](RefArgs& a) { return copy_all(a.x(0), a.y(0)), Status(); },
+    .view = true,
     .fusion = Fusion::injective,
     .samples = {{{{{2, 3}}}}, {{{{0, 4}}}}, {{{{5}, DType::boolean, 0, 1}}}},
 };

@@ -80,6 +80,7 @@ extern const Op op_reshape{
     .attrs = {{"allowzero", int64_t(0)}},
     .infer = infer,
     .reference = [](RefArgs& a) { return copy_all(a.x(0), a.y(0)), Status(); },
+    .view = true,
     .fusion = Fusion::injective,
     .samples = {{{{{2, 3, 4}}, {{2}, DType::i64, 0, 0, {6, -1}}}},
                 {{{{2, 3, 5}}, {{3}, DType::i64, 0, 0, {0, 5, 3}}}},

@@ -48,6 +48,7 @@ extern const Op op_squeeze{
     .outputs = {{"squeezed"}},
     .infer = infer,
     .reference = [](RefArgs& a) { return copy_all(a.x(0), a.y(0)), Status(); },
+    .view = true,
     .fusion = Fusion::injective,
     .samples = {{{{{1, 3, 1, 5}}}}, {{{{1, 0, 1}}, {{1}, DType::i64, 0, 0, {-1}}}}},
 };

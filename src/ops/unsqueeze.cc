@@ -35,6 +35,7 @@ extern const Op op_unsqueeze{
     .outputs = {{"expanded"}},
     .infer = infer,
     .reference = [](RefArgs& a) { return copy_all(a.x(0), a.y(0)), Status(); },
+    .view = true,
     .fusion = Fusion::injective,
     .samples = {{{{{3, 5}}, {{2}, DType::i64, 0, 0, {0, -1}}}}, {{{{0}}, {{1}, DType::i64, 0, 0, {1}}}}},
 };

@@ -112,7 +112,7 @@ Status Executor::bind_step(Binding& b, size_t n) {
   const LoadedStep& step = plan_.steps[n];
   const Node& node = *step.node;
   BoundStep& bound = b.steps[n];
-  if (step.kind == LoadedStep::dims) {
+  if (step.kind == StepKind::dims) {
     Ints values;
     for (const std::string& text : node.attrs.strings("dims")) {
       auto v = b.symbols.eval(TRY(Dim::parse(text)));
@@ -162,7 +162,7 @@ Status Executor::bind_step(Binding& b, size_t n) {
     bound.late = b.any_late = true;
     return {};
   }
-  if (step.kind == LoadedStep::view) {
+  if (step.kind == StepKind::view) {
     const Shape &from = b.shape[size_t(node.inputs[0])], &to = b.shape[size_t(node.outputs[0])];
     if (num_elements(from) != num_elements(to))
       return invalid_argument(describe(node), ": cannot show shape ", from, " as ", to);
@@ -310,7 +310,7 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   const Graph& g = plan_.graph;
   const LoadedStep& step = plan_.steps[n];
   const Node& node = *step.node;
-  if (step.kind == LoadedStep::dims) {
+  if (step.kind == StepKind::dims) {
     Ints values;
     for (const std::string& text : node.attrs.strings("dims")) {
       auto v = symbols.eval(TRY(Dim::parse(text)));
@@ -354,7 +354,7 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
     return learn(b, node, symbols);
   }
 
-  if (step.kind == LoadedStep::view) {
+  if (step.kind == StepKind::view) {
     Tensor in = tensor_of(b, node.inputs[0]);
     if (num_elements(*shapes[0]) != in.size()) return invalid_argument("cannot show shape ", in.shape(), " as ", *shapes[0]);
     const auto out = size_t(node.outputs[0]);

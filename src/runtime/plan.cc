@@ -4,17 +4,11 @@
 
 namespace tenon {
 
-LoadedStep::Kind step_kind(const Graph& g, const Node& node) {
-  if (node.op->domain == "tenon" && node.op->name == "Dims") return LoadedStep::dims;
-  if (node.op->view && node.outputs.size() == 1) return LoadedStep::view;
-  return LoadedStep::kernel;
-}
-
 static Status load_step(LoadedPlan& plan, size_t n, const StepPlan& from, Device& device) {
   LoadedStep& step = plan.steps[n];
   step.node = &plan.graph.nodes[n];
-  step.kind = step_kind(plan.graph, *step.node);
-  if (step.kind != LoadedStep::kernel) return {};
+  step.kind = step_kind(*step.node);
+  if (step.kind != StepKind::kernel) return {};
   auto kernel = from.image.backend == "reference" ? Result<std::unique_ptr<Kernel>>(reference::make_kernel(*step.node))
                                                   : device.load({plan.graph, *step.node, from.image});
   if (!kernel.ok()) return kernel.status().with_prefix(describe(*step.node) + ": ");
@@ -41,7 +35,7 @@ Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<Ste
   plan->defined_at.assign(g.values.size(), -1);
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     const Node& node = g.nodes[n];
-    if (plan->steps[n].kind == LoadedStep::view) plan->root[size_t(node.outputs[0])] = plan->root[size_t(node.inputs[0])];
+    if (plan->steps[n].kind == StepKind::view) plan->root[size_t(node.outputs[0])] = plan->root[size_t(node.inputs[0])];
     for (ValueId v : node.inputs)
       if (v != kNoValue) plan->last_use[size_t(plan->root[size_t(v)])] = int(n);
     for (ValueId v : node.outputs)

@@ -7,18 +7,14 @@
 
 #include "backend/backend.h"
 #include "engine/content.h"
+#include "engine/step_kind.h"
 
 namespace tenon {
 
 struct LoadedPlan;
 
 struct LoadedStep {
-  enum Kind : uint8_t {
-    kernel,  // run by a kernel
-    view,    // output 0 is input 0's memory under another shape
-    dims,    // shape arithmetic, computed while binding
-    none,    // nothing to do (a constant)
-  } kind = none;
+  StepKind kind = StepKind::kernel;
   const Node* node = nullptr;
   std::unique_ptr<Kernel> kernel_ptr;
   std::vector<std::pair<std::string, std::unique_ptr<LoadedPlan>>> bodies;
@@ -33,7 +29,5 @@ struct LoadedPlan {
 };
 
 Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<StepPlan>& steps, Device& device);
-// Which kind a node is; lowering asks too.
-LoadedStep::Kind step_kind(const Graph& g, const Node& node);
 
 }  // namespace tenon

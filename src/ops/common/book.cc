@@ -47,7 +47,8 @@ const char* fusion_name(Fusion f) {
 
 std::optional<Ints> InferArgs::const_ints(size_t i) const {
   if (!has(i)) return std::nullopt;
-  if (in[i].constant) return in[i].constant.to_ints();
+  constexpr int64_t kMost = int64_t(1) << 24;  // no list of axes, sizes or indices that inference reads is longer
+  if (in[i].constant) return in[i].constant.size() > kMost ? std::nullopt : std::optional(in[i].constant.to_ints());
   if (!in[i].value) return std::nullopt;
   return to_concrete(*in[i].value);
 }

@@ -71,10 +71,9 @@ void igemm_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, cons
   }
 }
 
-// One run of kernel_w positions of `step` floats each, starting at input column iw0; copied when it crosses a
-// border.
-const float* run_pointer(const ConvDesc& d, const float* row, int64_t iw0, int64_t step, float* copy) {
-  if (d.dilation_w == 1 && iw0 >= 0 && iw0 + d.kernel_w <= d.in_w) return row + iw0 * step;
+// A run of kernel_w positions of `step` floats each from input column iw0, copied because it crosses a border
+// or has gaps.
+const float* copy_run(const ConvDesc& d, const float* row, int64_t iw0, int64_t step, float* copy) {
   for (int64_t kw = 0; kw < d.kernel_w; ++kw) {
     const int64_t iw = iw0 + kw * d.dilation_w;
     const bool inside = iw >= 0 && iw < d.in_w;
@@ -83,37 +82,46 @@ const float* run_pointer(const ConvDesc& d, const float* row, int64_t iw0, int64
   return copy;
 }
 
-void folded_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, const float** out,
-                 float* patch) {
+// Rows of the folded form: a tap is a kernel row; of the channels-first form: a kernel row of one channel.
+// `planes` of `kernel_h` lines each, `step` floats between neighbouring columns.
+void run_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, int64_t step, int64_t image,
+              int64_t plane, const float** out, float* patch) {
   const Context& c = *static_cast<const Context*>(g.rows_context);
   const ConvDesc& d = *c.d;
+  const int64_t line = d.in_w * step;
+  const int64_t first_plane = t0 / d.kernel_h;
+  const int64_t first_kh = t0 % d.kernel_h;
   Pixel p(d, m0);
   for (int i = 0; i < mr; ++i, p.next(d)) {
     const int64_t iw0 = p.ow * d.stride_w - d.pad_left;
+    const int64_t ih0 = p.oh * d.stride_h - d.pad_top;
+    const bool direct = d.dilation_w == 1 && iw0 >= 0 && iw0 + d.kernel_w <= d.in_w;
+    const float* top = g.a + p.n * image + first_plane * plane;
+    int64_t kh = first_kh;
     for (int64_t t = 0; t < nt; ++t) {
-      const int64_t ih = p.oh * d.stride_h - d.pad_top + (t0 + t) * d.dilation_h;
-      out[t * mr + i] = ih < 0 || ih >= d.in_h ? c.zero
-                                               : run_pointer(d, g.a + (p.n * d.in_h + ih) * d.in_w * d.in_c,
-                                                             iw0, d.in_c, patch + (t * mr + i) * g.depth);
+      const int64_t ih = ih0 + kh * d.dilation_h;
+      const float** o = out + t * mr + i;
+      if (ih < 0 || ih >= d.in_h) {
+        *o = c.zero;
+      } else if (direct) {
+        *o = top + ih * line + iw0 * step;
+      } else {
+        *o = copy_run(d, top + ih * line, iw0, step, patch + (t * mr + i) * g.depth);
+      }
+      if (++kh == d.kernel_h) kh = 0, top += plane;
     }
   }
 }
 
+void folded_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, const float** out,
+                 float* patch) {
+  const ConvDesc& d = *static_cast<const Context*>(g.rows_context)->d;
+  run_rows(g, m0, mr, t0, nt, d.in_c, d.in_h * d.in_w * d.in_c, 0, out, patch);
+}
+
 void nchw_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, const float** out, float* patch) {
-  const Context& c = *static_cast<const Context*>(g.rows_context);
-  const ConvDesc& d = *c.d;
-  Pixel p(d, m0);
-  for (int i = 0; i < mr; ++i, p.next(d)) {
-    const int64_t iw0 = p.ow * d.stride_w - d.pad_left;
-    for (int64_t t = 0; t < nt; ++t) {
-      const int64_t channel = (t0 + t) / d.kernel_h;
-      const int64_t ih = p.oh * d.stride_h - d.pad_top + (t0 + t) % d.kernel_h * d.dilation_h;
-      out[t * mr + i] = ih < 0 || ih >= d.in_h
-                            ? c.zero
-                            : run_pointer(d, g.a + ((p.n * d.in_c + channel) * d.in_h + ih) * d.in_w, iw0, 1,
-                                          patch + (t * mr + i) * g.depth);
-    }
-  }
+  const ConvDesc& d = *static_cast<const Context*>(g.rows_context)->d;
+  run_rows(g, m0, mr, t0, nt, 1, d.in_c * d.in_h * d.in_w, d.in_h * d.in_w, out, patch);
 }
 
 void select_group(const void* context, int64_t i, Igemm* g) {
@@ -158,11 +166,16 @@ Igemm product(const ConvDesc& d, ConvKind kind) {
   return g;
 }
 
+bool by_channels(ConvKind kind) {
+  return kind == ConvKind::depthwise || kind == ConvKind::grouped;
+}
+
 }  // namespace
 
 ConvKind conv_kind(const ConvDesc& d) {
   if (d.nchw_input) return ConvKind::nchw;
   if (d.groups > 1 && d.groups == d.in_c && d.groups == d.out_c) return ConvKind::depthwise;
+  if (d.groups > 1 && depthwise_takes_groups(d)) return ConvKind::grouped;
   const bool pointwise = d.kernel_h == 1 && d.kernel_w == 1;
   if (pointwise && d.stride_h == 1 && d.stride_w == 1 && d.pad_top == 0 && d.pad_left == 0 &&
       d.out_h == d.in_h && d.out_w == d.in_w) {
@@ -185,19 +198,21 @@ std::string_view conv_kind_name(ConvKind kind) {
       return "nchw";
     case ConvKind::depthwise:
       return "depthwise";
+    case ConvKind::grouped:
+      return "grouped";
   }
   return "?";
 }
 
 int64_t conv_packed_bytes(const ConvDesc& d) {
-  if (conv_kind(d) == ConvKind::depthwise) return depthwise_packed_bytes(d);
+  if (by_channels(conv_kind(d))) return depthwise_packed_bytes(d);
   if (d.groups <= 0) return 0;
   const int64_t k = d.in_c / d.groups * d.kernel_h * d.kernel_w;
   return 4 * d.groups * igemm_packed_floats(d.isa, k, d.out_c / d.groups);
 }
 
 void conv_pack(const ConvDesc& d, const float* weights, float* packed) {
-  if (conv_kind(d) == ConvKind::depthwise) return depthwise_pack(d, weights, packed);
+  if (by_channels(conv_kind(d))) return depthwise_pack(d, weights, packed);
   if (d.groups <= 0) return;
   const MicroTable& t = micro_table(d.isa);
   const int64_t channels = d.in_c / d.groups;
@@ -226,7 +241,7 @@ void conv_pack(const ConvDesc& d, const float* weights, float* packed) {
 
 int64_t conv_scratch_bytes(const ConvDesc& d, int threads) {
   const ConvKind kind = conv_kind(d);
-  if (kind == ConvKind::depthwise) return depthwise_scratch_bytes(d, threads);
+  if (by_channels(kind)) return depthwise_scratch_bytes(d, threads);
   const Igemm g = product(d, kind);
   return align64(g.depth * 4) + igemm_scratch_bytes(d.isa, g.taps, g.patch_floats, threads);
 }
@@ -234,7 +249,7 @@ int64_t conv_scratch_bytes(const ConvDesc& d, int threads) {
 void conv(const ConvDesc& d, const float* x, const float* packed, float* y, const Epilogue& epilogue,
           void* scratch, ThreadPool& pool) {
   const ConvKind kind = conv_kind(d);
-  if (kind == ConvKind::depthwise) return depthwise(d, x, packed, y, epilogue, scratch, pool);
+  if (by_channels(kind)) return depthwise(d, x, packed, y, epilogue, scratch, pool);
   Igemm g = product(d, kind);
   if (g.m <= 0 || g.n <= 0) return;
   Context context;

@@ -28,7 +28,7 @@ struct ConvDesc {
   int64_t ld_out = 0;       // floats between output pixels (0: out_c)
 };
 
-enum class ConvKind : uint8_t { gemm, igemm, folded, nchw, depthwise };
+enum class ConvKind : uint8_t { gemm, igemm, folded, nchw, depthwise, grouped };
 // gemm: 1x1 without stride; igemm: row pointers per tap; folded: few channels, a kernel row is one run of
 // memory; nchw: reads channels-first input; depthwise: one channel per group.
 ConvKind conv_kind(const ConvDesc& desc);

@@ -18,7 +18,7 @@ int64_t padded_channels(const ConvDesc& d) {
 // The kernels for a 3- or 5-wide window read shared columns; others get pointers per tap.
 const DepthwiseFn* fixed_kernels(const ConvDesc& d) {
   const DepthwiseTable& t = depthwise_table(d.isa);
-  if (d.dilation_w != 1) return nullptr;
+  if (d.dilation_w != 1 || d.groups != d.in_c) return nullptr;
   if (d.kernel_w == 3) return d.stride_w == 1 ? t.k3s1 : d.stride_w == 2 ? t.k3s2 : nullptr;
   if (d.kernel_w == 5) return d.stride_w == 1 ? t.k5s1 : d.stride_w == 2 ? t.k5s2 : nullptr;
   return nullptr;
@@ -36,15 +36,26 @@ int64_t worker_bytes(const ConvDesc& d) {
 
 }  // namespace
 
+bool depthwise_takes_groups(const ConvDesc& d) {
+  if (d.in_c != d.out_c) return false;
+  const int64_t group = d.in_c / d.groups;
+  return (group == 2 || group == 4 || group == 8) && group < depthwise_table(d.isa).lanes;
+}
+
 int64_t depthwise_packed_bytes(const ConvDesc& d) {
-  return 4 * d.kernel_h * d.kernel_w * padded_channels(d);
+  return 4 * d.kernel_h * d.kernel_w * (d.in_c / d.groups) * padded_channels(d);
 }
 
 void depthwise_pack(const ConvDesc& d, const float* weights, float* packed) {
   const int64_t taps = d.kernel_h * d.kernel_w;
   const int64_t width = padded_channels(d);
+  const int64_t group = d.in_c / d.groups;
   for (int64_t t = 0; t < taps; ++t) {
-    for (int64_t c = 0; c < width; ++c) packed[t * width + c] = c < d.in_c ? weights[c * taps + t] : 0.0f;
+    for (int64_t j = 0; j < group; ++j) {
+      for (int64_t c = 0; c < width; ++c) {
+        *packed++ = c < d.out_c ? weights[(c * group + j) * taps + t] : 0.0f;
+      }
+    }
   }
 }
 
@@ -64,13 +75,15 @@ void depthwise(const ConvDesc& d, const float* x, const float* packed, float* y,
   const int64_t ld_residual = e.ld_residual != 0 ? e.ld_residual : d.out_c;
   const DepthwiseTable& table = depthwise_table(d.isa);
   const DepthwiseFn* fixed = fixed_kernels(d);
+  const int64_t group = d.in_c / d.groups;
+  const DepthwiseFn* kernels = fixed ? fixed : group > 1 ? table.grouped : table.any;
   const bool fast =
       !e.callback && (e.act == Activation::none || e.act == Activation::relu || e.act == Activation::clip);
 
   // Tasks are bands of output rows of about 100 k multiply-adds, at least four per thread where there are
   // rows.
   const int64_t rows = d.batch * d.out_h;
-  const int64_t row_work = std::max<int64_t>(1, d.out_w * d.in_c * d.kernel_h * d.kernel_w);
+  const int64_t row_work = std::max<int64_t>(1, d.out_w * d.in_c * group * d.kernel_h * d.kernel_w);
   const int64_t even = std::max<int64_t>(1, rows / (4 * pool.threads()));
   const int64_t band = std::clamp<int64_t>(100000 / row_work, 1, even);
 
@@ -85,6 +98,7 @@ void depthwise(const ConvDesc& d, const float* x, const float* packed, float* y,
     p.channels = d.in_c;
     p.w = packed;
     p.ldw = padded_channels(d);
+    p.group = group;
     p.finish = fast;
     p.clamp = e.act == Activation::relu || e.act == Activation::clip;
     p.residual_after = e.residual_after;
@@ -127,7 +141,7 @@ void depthwise(const ConvDesc& d, const float* x, const float* packed, float* y,
         p.y = fast ? y + pixel * ld_out : tile;
         p.ldy = fast ? ld_out : d.in_c;
         p.residual = e.residual ? e.residual + pixel * ld_residual : nullptr;
-        (fixed ? fixed : table.any)[outputs](p);
+        kernels[outputs](p);
         if (!fast) {
           FinishArgs f;
           f.src = tile;

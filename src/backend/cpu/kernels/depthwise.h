@@ -1,4 +1,4 @@
-// Depthwise convolution on channels-last data, vectorised over channels. conv() calls it; internal to this
+// Depthwise convolution, and small groups, on channels-last data, vectorised over channels. conv() calls it; internal to this
 // folder.
 #pragma once
 
@@ -6,9 +6,11 @@
 
 namespace tenon::cpu {
 
+// Groups of as many outputs as inputs, several of which fill a vector.
+bool depthwise_takes_groups(const ConvDesc& desc);
 int64_t depthwise_packed_bytes(const ConvDesc& desc);
 void depthwise_pack(const ConvDesc& desc, const float* weights,
-                    float* packed);  // [C, 1, kh, kw] to [kh, kw, C]
+                    float* packed);  // [C, C / groups, kh, kw]
 int64_t depthwise_scratch_bytes(const ConvDesc& desc, int threads);
 void depthwise(const ConvDesc& desc, const float* x, const float* packed, float* y, const Epilogue& epilogue,
                void* scratch, ThreadPool& pool);

@@ -110,6 +110,41 @@ void any(const DepthwiseArgs& p) {
   if (c < p.channels) any_step<kOut, true>(p, c, p.channels - c);
 }
 
+// Every lane of a group needs each input of its group in turn: lane l gets x[l / group * group + j] for j <
+// group.
+template <int kOut, bool kTail>
+HWY_INLINE void grouped_step(const DepthwiseArgs& p, const int32_t* lanes, int64_t c, int64_t n) {
+  const F d;
+  V acc[kOut];
+  TENON_UNROLL for (int i = 0; i < kOut; ++i) acc[i] = hn::Zero(d);
+  const float* const* x = p.x;
+  const float* w = p.w + c;
+  for (int64_t t = 0; t < p.taps; ++t, x += kOut) {
+    V xv[kOut];
+    TENON_UNROLL for (int i = 0; i < kOut; ++i) xv[i] = load<kTail>(x[i] + c, n);
+    for (int64_t j = 0; j < p.group; ++j, w += p.ldw) {
+      const V wv = hn::LoadU(d, w);
+      const auto index = hn::SetTableIndices(d, lanes + j * kLanes);
+      TENON_UNROLL for (int i = 0; i < kOut; ++i) {
+        acc[i] = hn::MulAdd(hn::TableLookupLanes(xv[i], index), wv, acc[i]);
+      }
+    }
+  }
+  finish_store<kOut, kTail>(p, acc, c, n);
+}
+
+template <int kOut>
+void grouped(const DepthwiseArgs& p) {
+  HWY_ALIGN int32_t lanes[8 * kLanes];
+  for (int64_t j = 0; j < p.group; ++j) {
+    for (int64_t l = 0; l < kLanes; ++l)
+      lanes[j * kLanes + l] = static_cast<int32_t>(l / p.group * p.group + j);
+  }
+  int64_t c = 0;
+  for (; c + kLanes <= p.channels; c += kLanes) grouped_step<kOut, false>(p, lanes, c, kLanes);
+  if (c < p.channels) grouped_step<kOut, true>(p, lanes, c, p.channels - c);
+}
+
 template <int kOut>
 void fill(DepthwiseTable* t) {
   t->k3s1[kOut] = &fixed<3, 1, kOut>;
@@ -117,6 +152,7 @@ void fill(DepthwiseTable* t) {
   t->k5s1[kOut] = &fixed<5, 1, kOut>;
   t->k5s2[kOut] = &fixed<5, 2, kOut>;
   t->any[kOut] = &any<kOut>;
+  t->grouped[kOut] = &grouped<kOut>;
   if constexpr (kOut > 1) fill<kOut - 1>(t);
 }
 

@@ -17,6 +17,7 @@ struct DepthwiseArgs {
   int64_t channels;
   const float* w;  // [taps][ldw], ldw a multiple of the lanes
   int64_t ldw;
+  int64_t group;  // channels of a group, for the grouped kernel: w is [taps][group][ldw], by position in the group
   float* y;
   int64_t ldy;
   bool finish;  // apply the in-register epilogue
@@ -35,6 +36,7 @@ struct DepthwiseTable {
   DepthwiseFn k5s1[kMaxDepthwiseOutputs + 1];
   DepthwiseFn k5s2[kMaxDepthwiseOutputs + 1];
   DepthwiseFn any[kMaxDepthwiseOutputs + 1];
+  DepthwiseFn grouped[kMaxDepthwiseOutputs + 1];
 };
 
 const DepthwiseTable& depthwise_table(Isa isa);

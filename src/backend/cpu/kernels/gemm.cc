@@ -80,6 +80,42 @@ void select_element(const void* context, int64_t i, Igemm* g) {
   g->row0 = i * d.m;
 }
 
+// Few rows against a B stored transposed: both are read along k as they lie.
+bool by_dots(const GemmDesc& d, bool packed) {
+  return !packed && d.transpose_b && !d.transpose_a && d.m <= kMaxDotRows;
+}
+
+void run_dots(const Call& call, const MicroTable& t, int64_t count, ThreadPool& pool) {
+  const GemmDesc& d = call.d;
+  const int64_t blocks = (d.n + kMaxNr - 1) / kMaxNr;
+  pool.parallel_for(count * blocks, [&](int64_t task, int) {
+    const int64_t item = task / blocks;
+    const int64_t n0 = task % blocks * kMaxNr;
+    alignas(64) float tile[kMaxDotRows * kMaxNr];
+    DotArgs p;
+    p.a = call.a + batch_offset(d, d.batch_a, item);
+    p.lda = d.lda;
+    p.b = call.b + batch_offset(d, d.batch_b, item) + n0 * d.ldb;
+    p.ldb = d.ldb;
+    p.rows = d.m, p.cols = std::min<int64_t>(kMaxNr, d.n - n0), p.k = d.k;
+    p.out = tile;
+    t.dot(p);
+    FinishArgs f;
+    f.src = tile;
+    f.ld_src = kMaxNr;
+    f.dst = call.c + batch_offset(d, d.batch_c, item) + n0;
+    f.ld_dst = d.ldc;
+    f.rows = d.m, f.cols = p.cols;
+    f.e = call.e;
+    if (f.e.col_bias) f.e.col_bias += n0;
+    if (f.e.residual) f.e.residual += batch_offset(d, d.batch_residual, item) + n0;
+    t.finish(f);
+    for (int64_t i = 0; f.e.callback && i < d.m; ++i) {
+      f.e.callback(f.e.context, f.dst + i * d.ldc, item * d.m + i, n0, p.cols);
+    }
+  });
+}
+
 // What scratch holds, in order.
 struct Plan {
   bool pack_b = false;      // B is copied into panels
@@ -92,6 +128,7 @@ struct Plan {
 Plan make_plan(const GemmDesc& d, bool packed, int threads) {
   const MicroTable& t = micro_table(d.isa);
   Plan p;
+  if (by_dots(d, packed)) return p;
   const int64_t count = batch_count(d);
   p.igemm_bytes = align64(igemm_scratch_bytes(d.isa, 1, 0, threads));
   if (!packed) {
@@ -124,6 +161,7 @@ void run(const GemmDesc& desc, const float* a, const float* b, const float* pack
   const Plan plan = make_plan(d, packed_b != nullptr, pool.threads());
   Call call = {.d = d, .a = a, .b = b, .c = c, .e = e};
   if (call.e.ld_residual == 0) call.e.ld_residual = d.n;
+  if (by_dots(d, packed_b != nullptr)) return run_dots(call, t, count, pool);
   float* memory = reinterpret_cast<float*>(static_cast<char*>(scratch) + plan.igemm_bytes);
 
   if (plan.a_copies) {

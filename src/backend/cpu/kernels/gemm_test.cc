@@ -107,6 +107,9 @@ TEST(Gemm, Shapes) {
                                    {5, 33, 5, false, true},
                                    {40, 70, 90, false, true, 3},
                                    {1, 50, 40, false, true},
+                                   {2, 71, 133, false, true, 1},
+                                   {3, 10, 0, false, true},
+                                   {4, 65, 16, false, true},
                                    {9, 20, 30, true, false, 5},
                                    {14, 130, 20, false, false, 7},
                                    {3, 130, 20, false, false, 7}};
@@ -241,7 +244,7 @@ TEST(Gemm, Batches) {
   for (Isa isa : supported_isas()) {
     for (bool tb : {false, true}) {
       for (bool shared_b : {false, true}) {
-        for (int64_t m : {1, 5, 20}) {
+        for (int64_t m : {1, 3, 5, 20}) {
           const int64_t b0 = 3, b1 = 5, n = 35, k = 24;
           GemmDesc d{.isa = isa, .m = m, .n = n, .k = k, .transpose_b = tb, .batch_rank = 2};
           // A is [b0, m, b1, k]: heads interleaved; C is [b0, b1, m, n].

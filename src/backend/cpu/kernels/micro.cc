@@ -189,6 +189,63 @@ void transpose(const float* in, int64_t ld_in, int64_t rows, int64_t cols, float
   }
 }
 
+// kRows rows of A by kCols rows of B, each product summed lane by lane along k and then across the lanes.
+template <int kRows, int kCols>
+HWY_INLINE void dot_block(const DotArgs& p, int64_t j) {
+  const F d;
+  V acc[kRows][kCols];
+  TENON_UNROLL for (int i = 0; i < kRows; ++i) {
+    TENON_UNROLL for (int c = 0; c < kCols; ++c) acc[i][c] = hn::Zero(d);
+  }
+  const float* b = p.b + j * p.ldb;
+  int64_t k = 0;
+  for (; k + kLanes <= p.k; k += kLanes) {
+    V bv[kCols];
+    TENON_UNROLL for (int c = 0; c < kCols; ++c) bv[c] = hn::LoadU(d, b + c * p.ldb + k);
+    TENON_UNROLL for (int i = 0; i < kRows; ++i) {
+      const V av = hn::LoadU(d, p.a + i * p.lda + k);
+      TENON_UNROLL for (int c = 0; c < kCols; ++c) acc[i][c] = hn::MulAdd(av, bv[c], acc[i][c]);
+    }
+  }
+  if (k < p.k) {
+    V bv[kCols];
+    TENON_UNROLL for (int c = 0; c < kCols; ++c) bv[c] = load_first(b + c * p.ldb + k, p.k - k);
+    TENON_UNROLL for (int i = 0; i < kRows; ++i) {
+      const V av = load_first(p.a + i * p.lda + k, p.k - k);
+      TENON_UNROLL for (int c = 0; c < kCols; ++c) acc[i][c] = hn::MulAdd(av, bv[c], acc[i][c]);
+    }
+  }
+  TENON_UNROLL for (int i = 0; i < kRows; ++i) {
+    TENON_UNROLL for (int c = 0; c < kCols; ++c) {
+      p.out[i * kMaxNr + j + c] = hn::GetLane(hn::SumOfLanes(d, acc[i][c]));
+    }
+  }
+}
+
+template <int kRows>
+void dot_rows(const DotArgs& p) {
+  // Few rows: more columns, for enough independent sums.
+  constexpr int kCols = kRows == 1 ? 8 : kRows == 2 ? 4 : 3;
+  int64_t j = 0;
+  for (; j + kCols <= p.cols; j += kCols) dot_block<kRows, kCols>(p, j);
+  for (; j < p.cols; ++j) dot_block<kRows, 1>(p, j);
+}
+
+void dot(const DotArgs& p) {
+  switch (p.rows) {
+    case 1:
+      return dot_rows<1>(p);
+    case 2:
+      return dot_rows<2>(p);
+    case 3:
+      return dot_rows<3>(p);
+    case 4:
+      return dot_rows<4>(p);
+    default:
+      return;
+  }
+}
+
 template <int kNv, int kMr>
 void fill(MicroTable* t) {
   t->fn[kNv][kMr] = &micro<kMr, kNv>;
@@ -215,6 +272,7 @@ MicroTable make_table() {
   fill<2, kMr2>(&t);
 #endif
   t.finish = &finish;
+  t.dot = &dot;
   t.transpose = &transpose;
   return t;
 }

@@ -58,12 +58,25 @@ struct FinishArgs {
 
 alignas(64) inline constexpr float kZeroRow[kMaxNr] = {};
 
+// out[i * kMaxNr + j] = sum over k of a[i * lda + k] * b[j * ldb + k], rows <= kMaxDotRows, cols <= kMaxNr: for a B that
+// is stored transposed and meets too few rows to be worth packing.
+constexpr int kMaxDotRows = 4;
+struct DotArgs {
+  const float* a;
+  int64_t lda;
+  const float* b;
+  int64_t ldb;
+  int64_t rows, cols, k;
+  float* out;
+};
+
 struct MicroTable {
   int lanes;                           // floats in a vector
   int nv;                              // vectors in a full panel
   int mr[kMaxNv + 1];                  // most rows for a panel of that many vectors
   MicroFn fn[kMaxNv + 1][kMaxMr + 1];  // [vectors][rows]
   void (*finish)(const FinishArgs&);
+  void (*dot)(const DotArgs&);
   // out[i * ld_out + j] = in[j * ld_in + i] for i < rows, j < cols; columns up to `width` become 0.
   void (*transpose)(const float* in, int64_t ld_in, int64_t rows, int64_t cols, float* out, int64_t ld_out,
                     int64_t width);

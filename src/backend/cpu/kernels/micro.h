@@ -11,7 +11,7 @@
 #if defined(__clang__)
 #define TENON_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
-#define TENON_UNROLL _Pragma("GCC unroll 16")
+#define TENON_UNROLL _Pragma("GCC unroll 32")
 #else
 #define TENON_UNROLL
 #endif

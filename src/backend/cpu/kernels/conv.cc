@@ -24,51 +24,66 @@ int64_t input_pitch(const ConvDesc& d) {
   return d.ld_in != 0 ? d.ld_in : d.in_c;
 }
 
-// Walks output pixels in order.
-struct Pixel {
+// Consecutive output pixels of one output row, as part of a tile: rows [i, i + count) of it.
+struct Run {
   int64_t n, oh, ow;
-  Pixel(const ConvDesc& d, int64_t m) : n(m / (d.out_h * d.out_w)) {
-    const int64_t rest = m - n * d.out_h * d.out_w;
-    oh = rest / d.out_w;
-    ow = rest - oh * d.out_w;
-  }
-  void next(const ConvDesc& d) {
-    if (++ow < d.out_w) return;
-    ow = 0;
-    if (++oh < d.out_h) return;
-    oh = 0;
-    ++n;
-  }
+  int i, count;
 };
+
+// Calls f for each run of the tile's pixels [m0, m0 + mr).
+template <class F>
+void for_each_run(const ConvDesc& d, int64_t m0, int mr, const F& f) {
+  const int64_t line = m0 / d.out_w;
+  Run r = {line / d.out_h, line % d.out_h, m0 - line * d.out_w, 0, 0};
+  while (r.i < mr) {
+    r.count = static_cast<int>(std::min<int64_t>(mr - r.i, d.out_w - r.ow));
+    f(r);
+    r.i += r.count;
+    r.ow = 0;
+    if (++r.oh == d.out_h) r.oh = 0, ++r.n;
+  }
+}
+
+// Input column of a run's first pixel, at kernel column 0.
+int64_t first_column(const ConvDesc& d, const Run& r) {
+  return r.ow * d.stride_w - d.pad_left;
+}
+
+// Whether all pixels of the run read inside the image at columns [column, column + width).
+bool inside(const ConvDesc& d, const Run& r, int64_t column, int64_t width) {
+  return column >= 0 && column + (r.count - 1) * d.stride_w + width <= d.in_w;
+}
 
 void igemm_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, const float** out, float*) {
   const Context& c = *static_cast<const Context*>(g.rows_context);
   const ConvDesc& d = *c.d;
-  Pixel p(d, m0);
   const int64_t kh0 = t0 / d.kernel_w;
   const int64_t kw0 = t0 % d.kernel_w;
-  for (int i = 0; i < mr; ++i, p.next(d)) {
-    const int64_t ih0 = p.oh * d.stride_h - d.pad_top;
-    const int64_t iw0 = p.ow * d.stride_w - d.pad_left;
-    const float* image = g.a + p.n * d.in_h * d.in_w * c.ld_in;
-    const float** o = out + i;
+  const int64_t step = d.stride_w * c.ld_in;
+  for_each_run(d, m0, mr, [&](const Run& r) {
+    const float** o = out + r.i;
     int64_t kh = kh0;
     int64_t kw = kw0;
-    for (int64_t left = nt; left > 0; ++kh, kw = 0) {
-      const int64_t ih = ih0 + kh * d.dilation_h;
-      const int64_t end = std::min(d.kernel_w, kw + left);
-      left -= end - kw;
+    for (int64_t t = 0; t < nt; ++t, o += mr) {
+      const int64_t ih = r.oh * d.stride_h - d.pad_top + kh * d.dilation_h;
+      const int64_t iw = first_column(d, r) + kw * d.dilation_w;
       if (ih < 0 || ih >= d.in_h) {
-        for (; kw < end; ++kw, o += mr) *o = c.zero;
+        for (int i = 0; i < r.count; ++i) o[i] = c.zero;
       } else {
-        const float* row = image + ih * d.in_w * c.ld_in;
-        for (; kw < end; ++kw, o += mr) {
-          const int64_t iw = iw0 + kw * d.dilation_w;
-          *o = iw >= 0 && iw < d.in_w ? row + iw * c.ld_in : c.zero;
+        const float* line = g.a + (r.n * d.in_h + ih) * d.in_w * c.ld_in;
+        if (inside(d, r, iw, 1)) {
+          const float* first = line + iw * c.ld_in;
+          for (int i = 0; i < r.count; ++i) o[i] = first + i * step;
+        } else {
+          for (int i = 0; i < r.count; ++i) {
+            const int64_t column = iw + i * d.stride_w;
+            o[i] = column >= 0 && column < d.in_w ? line + column * c.ld_in : c.zero;
+          }
         }
       }
+      if (++kw == d.kernel_w) kw = 0, ++kh;
     }
-  }
+  });
 }
 
 // A run of kernel_w positions of `step` floats each from input column iw0, copied because it crosses a border
@@ -91,26 +106,31 @@ void run_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, int64_
   const int64_t line = d.in_w * step;
   const int64_t first_plane = t0 / d.kernel_h;
   const int64_t first_kh = t0 % d.kernel_h;
-  Pixel p(d, m0);
-  for (int i = 0; i < mr; ++i, p.next(d)) {
-    const int64_t iw0 = p.ow * d.stride_w - d.pad_left;
-    const int64_t ih0 = p.oh * d.stride_h - d.pad_top;
-    const bool direct = d.dilation_w == 1 && iw0 >= 0 && iw0 + d.kernel_w <= d.in_w;
-    const float* top = g.a + p.n * image + first_plane * plane;
+  for_each_run(d, m0, mr, [&](const Run& r) {
+    const int64_t iw0 = first_column(d, r);
+    const bool direct = d.dilation_w == 1 && inside(d, r, iw0, d.kernel_w);
+    const float* top = g.a + r.n * image + first_plane * plane;
+    const float** o = out + r.i;
+    float* copy = patch + r.i * g.depth;
     int64_t kh = first_kh;
-    for (int64_t t = 0; t < nt; ++t) {
-      const int64_t ih = ih0 + kh * d.dilation_h;
-      const float** o = out + t * mr + i;
+    for (int64_t t = 0; t < nt; ++t, o += mr, copy += mr * g.depth) {
+      const int64_t ih = r.oh * d.stride_h - d.pad_top + kh * d.dilation_h;
       if (ih < 0 || ih >= d.in_h) {
-        *o = c.zero;
+        for (int i = 0; i < r.count; ++i) o[i] = c.zero;
       } else if (direct) {
-        *o = top + ih * line + iw0 * step;
+        const float* first = top + ih * line + iw0 * step;
+        for (int i = 0; i < r.count; ++i) o[i] = first + i * d.stride_w * step;
       } else {
-        *o = copy_run(d, top + ih * line, iw0, step, patch + (t * mr + i) * g.depth);
+        for (int i = 0; i < r.count; ++i) {
+          const int64_t column = iw0 + i * d.stride_w;
+          const bool whole = d.dilation_w == 1 && column >= 0 && column + d.kernel_w <= d.in_w;
+          o[i] = whole ? top + ih * line + column * step
+                       : copy_run(d, top + ih * line, column, step, copy + i * g.depth);
+        }
       }
       if (++kh == d.kernel_h) kh = 0, top += plane;
     }
-  }
+  });
 }
 
 void folded_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, const float** out,

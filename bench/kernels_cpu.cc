@@ -129,12 +129,15 @@ class Bench {
                 peak_);
   }
 
-  void gemm_case(int64_t m, int64_t n, int64_t k, bool packed, bool tb = false, int64_t batch = 1) {
-    const std::string name = std::string(packed ? "gemm packed "
-                                         : tb   ? "gemm A*B^T "
-                                                : "gemm A*B ") +
-                             std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) +
-                             (batch > 1 ? " batch " + std::to_string(batch) : "");
+  void gemm_case(int64_t m, int64_t n, int64_t k, bool packed, bool tb = false, int64_t batch = 1,
+                 Activation act = Activation::none) {
+    const std::string name =
+        std::string(packed ? "gemm packed "
+                    : tb   ? "gemm A*B^T "
+                           : "gemm A*B ") +
+        std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) +
+        (batch > 1 ? " batch " + std::to_string(batch) : "") +
+        (act == Activation::none ? "" : " activation " + std::to_string(static_cast<int>(act)));
     if (skip(name)) return;
     GemmDesc d{.isa = o_.isa, .m = m, .n = n, .k = k, .transpose_b = tb, .batch_rank = 1};
     d.batch[0] = batch;
@@ -143,11 +146,14 @@ class Bench {
         w(gemm_packed_bytes(o_.isa, k, n));
     Buffer scratch(std::max(gemm_packed_scratch_bytes(d, o_.threads), gemm_scratch_bytes(d, o_.threads)));
     gemm_pack(o_.isa, k, n, b.data, 0, tb, w.data);
+    Epilogue e;
+    e.act = act;
+    e.b = 1.0f;
     report(name, 2.0 * static_cast<double>(batch * m * n * k), static_cast<double>(n * k * 4 * batch), [&] {
       if (packed) {
-        gemm_packed(d, a.data, w.data, c.data, {}, scratch.data, pool_);
+        gemm_packed(d, a.data, w.data, c.data, e, scratch.data, pool_);
       } else {
-        gemm(d, a.data, b.data, c.data, {}, scratch.data, pool_);
+        gemm(d, a.data, b.data, c.data, e, scratch.data, pool_);
       }
     });
   }
@@ -233,6 +239,10 @@ int run(int argc, char** argv) {
   b.gemm_case(1024, 1024, 1024, false, true);
   b.gemm_case(128, 3072, 768, true);
   b.gemm_case(128, 768, 3072, true);
+  for (Activation act : {Activation::relu, Activation::silu, Activation::hard_swish, Activation::gelu_erf,
+                         Activation::gelu_tanh, Activation::tanh}) {
+    b.gemm_case(1024, 256, 64, true, false, 1, act);
+  }
   b.gemm_case(384, 384, 64, false, true, 16);
   b.gemm_case(384, 64, 384, false, false, 16);
   b.gemm_case(128, 128, 64, false, true, 12);

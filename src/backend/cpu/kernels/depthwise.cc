@@ -100,11 +100,12 @@ void depthwise(const ConvDesc& d, const float* x, const float* packed, float* y,
     p.ldw = padded_channels(d);
     p.group = group;
     p.finish = fast;
-    p.clamp = e.act == Activation::relu || e.act == Activation::clip;
+    p.clamp_lo = e.act == Activation::relu || e.act == Activation::clip;
+    p.clamp_hi = e.act == Activation::clip;
     p.residual_after = e.residual_after;
     p.alpha = e.alpha, p.beta = e.beta;
     p.lo = e.act == Activation::clip ? e.a : 0.0f;
-    p.hi = e.act == Activation::clip ? e.b : __builtin_inff();
+    p.hi = e.b;
     p.bias = e.col_bias;
     p.ld_residual = ld_residual;
     for (int64_t row = task * band; row < std::min(rows, (task + 1) * band); ++row) {

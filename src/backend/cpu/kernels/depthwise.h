@@ -1,5 +1,5 @@
-// Depthwise convolution, and small groups, on channels-last data, vectorised over channels. conv() calls it; internal to this
-// folder.
+// Depthwise convolution, and small groups, on channels-last data, vectorised over channels. conv() calls it;
+// internal to this folder.
 #pragma once
 
 #include "backend/cpu/kernels/conv.h"

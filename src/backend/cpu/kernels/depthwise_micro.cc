@@ -39,10 +39,13 @@ HWY_INLINE void finish_store(const DepthwiseArgs& p, V (&acc)[kOut], int64_t c, 
         acc[i] = hn::MulAdd(beta, load<kTail>(p.residual + i * p.ld_residual + c, n), acc[i]);
       }
     }
-    if (p.clamp) {
+    if (p.clamp_lo) {
       const V lo = hn::Set(d, p.lo);
+      TENON_UNROLL for (int i = 0; i < kOut; ++i) acc[i] = hn::Max(lo, acc[i]);
+    }
+    if (p.clamp_hi) {
       const V hi = hn::Set(d, p.hi);
-      TENON_UNROLL for (int i = 0; i < kOut; ++i) acc[i] = clamp_keep_nan(lo, hi, acc[i]);
+      TENON_UNROLL for (int i = 0; i < kOut; ++i) acc[i] = hn::Min(hi, acc[i]);
     }
     if (p.residual && p.residual_after) {
       TENON_UNROLL for (int i = 0; i < kOut; ++i) {

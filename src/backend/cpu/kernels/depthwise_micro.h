@@ -17,11 +17,12 @@ struct DepthwiseArgs {
   int64_t channels;
   const float* w;  // [taps][ldw], ldw a multiple of the lanes
   int64_t ldw;
-  int64_t group;  // channels of a group, for the grouped kernel: w is [taps][group][ldw], by position in the group
+  int64_t group;  // channels of a group, for the grouped kernel: w is [taps][group][ldw], by position in the
+                  // group
   float* y;
   int64_t ldy;
   bool finish;  // apply the in-register epilogue
-  bool clamp, residual_after;
+  bool clamp_lo, clamp_hi, residual_after;
   float alpha, beta, lo, hi;
   const float* bias;
   const float* residual;

@@ -104,9 +104,10 @@ class Task {
     args_.alpha = g.e.alpha;
     args_.beta = g.e.beta;
     args_.residual_after = g.e.residual_after;
-    args_.clamp = g.e.act == Activation::clip || g.e.act == Activation::relu;
+    args_.clamp_lo = g.e.act == Activation::clip || g.e.act == Activation::relu;
+    args_.clamp_hi = g.e.act == Activation::clip;
     args_.lo = g.e.act == Activation::clip ? g.e.a : 0.0f;
-    args_.hi = g.e.act == Activation::clip ? g.e.b : __builtin_inff();
+    args_.hi = g.e.b;
     args_.ld_residual = g.e.ld_residual * step();
   }
 
@@ -181,7 +182,10 @@ class Task {
       args_.b = g_.b_last + k0 * args_.b_stride;
     }
     float* partial = w_.partial + (m - m0_) * ld_partial_ + (p - p0_) * t_.nr();
-    args_.start = first_ ? kZeroRow : partial;
+    const float* col_bias = g_.e.col_bias ? g_.e.col_bias + n0 : nullptr;
+    // Where it costs nothing, sums start from the bias.
+    const bool bias_first = fast_ && whole && col_bias && g_.e.alpha == 1.0f;
+    args_.start = !first_ ? partial : bias_first ? col_bias : kZeroRow;
     args_.ld_start = first_ ? 0 : ld_partial_;
     if (!last_) {
       args_.finish = false;
@@ -192,7 +196,6 @@ class Task {
     }
     const int64_t row = output_row(g_, m);
     float* c = g_.c + row * g_.ldc + n0;
-    const float* col_bias = g_.e.col_bias ? g_.e.col_bias + n0 : nullptr;
     const float* residual = g_.e.residual ? g_.e.residual + row * g_.e.ld_residual + n0 : nullptr;
     // With an uneven output, row_bias is indexed by the row of the product, as everywhere.
     const float* row_bias = g_.e.row_bias ? g_.e.row_bias + m : nullptr;
@@ -200,7 +203,7 @@ class Task {
       args_.finish = true;
       args_.c = c;
       args_.ldc = g_.ldc * step();
-      args_.col_bias = col_bias;
+      args_.col_bias = bias_first ? nullptr : col_bias;
       args_.row_bias = row_bias;
       args_.residual = residual;
       t_.fn[nv][mr](args_);

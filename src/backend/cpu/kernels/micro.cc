@@ -68,11 +68,17 @@ void micro(const MicroArgs& p) {
         }
       }
     }
-    if (p.clamp) {
+    // The sum is the second operand, so that a NaN stays.
+    if (p.clamp_lo) {
       const V lo = hn::Set(d, p.lo);
+      TENON_UNROLL for (int i = 0; i < kMr; ++i) {
+        TENON_UNROLL for (int v = 0; v < kNv; ++v) acc[i][v] = hn::Max(lo, acc[i][v]);
+      }
+    }
+    if (p.clamp_hi) {
       const V hi = hn::Set(d, p.hi);
       TENON_UNROLL for (int i = 0; i < kMr; ++i) {
-        TENON_UNROLL for (int v = 0; v < kNv; ++v) acc[i][v] = clamp_keep_nan(lo, hi, acc[i][v]);
+        TENON_UNROLL for (int v = 0; v < kNv; ++v) acc[i][v] = hn::Min(hi, acc[i][v]);
       }
     }
     if (p.residual && p.residual_after) {

@@ -30,13 +30,13 @@ struct MicroArgs {
   int64_t taps, depth;
   const float* b;
   int64_t b_stride;
-  const float* start;  // partial sums, or kZeroRow with ld_start 0
+  const float* start;  // partial sums; or the bias or kZeroRow, with ld_start 0
   int64_t ld_start;
   float* c;
   int64_t ldc;
   // The in-register epilogue; used when `finish` is set.
   bool finish;
-  bool clamp;
+  bool clamp_lo, clamp_hi;
   bool residual_after;
   float alpha, beta, lo, hi;
   const float* col_bias;
@@ -58,8 +58,8 @@ struct FinishArgs {
 
 alignas(64) inline constexpr float kZeroRow[kMaxNr] = {};
 
-// out[i * kMaxNr + j] = sum over k of a[i * lda + k] * b[j * ldb + k], rows <= kMaxDotRows, cols <= kMaxNr: for a B that
-// is stored transposed and meets too few rows to be worth packing.
+// out[i * kMaxNr + j] = sum over k of a[i * lda + k] * b[j * ldb + k], rows <= kMaxDotRows, cols <= kMaxNr:
+// for a B that is stored transposed and meets too few rows to be worth packing.
 constexpr int kMaxDotRows = 4;
 struct DotArgs {
   const float* a;

@@ -64,8 +64,8 @@ class BatchNorm:
     def backward(self, dy):
         self.grads = {"scale": (dy * self.normal).sum((0, 2, 3)), "bias": dy.sum((0, 2, 3))}
         d = dy * self.params["scale"][:, None, None]
-        centred = d - d.mean((0, 2, 3), keepdims=True) - self.normal * (d * self.normal).mean((0, 2, 3), keepdims=True)
-        return centred * self.inverse[:, None, None]
+        along = self.normal * (d * self.normal).mean((0, 2, 3), keepdims=True)
+        return (d - d.mean((0, 2, 3), keepdims=True) - along) * self.inverse[:, None, None]
 
 
 class Relu:
@@ -159,7 +159,7 @@ def to_onnx(layers):
             w = weight(f"conv{block}.weight", layer.params["w"])
             x = node("Conv", [x, w], f"conv{block}", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
         elif isinstance(layer, BatchNorm):
-            values = {"scale": layer.params["scale"], "bias": layer.params["bias"], "mean": layer.mean, "var": layer.var}
+            values = {**layer.params, "mean": layer.mean, "var": layer.var}
             names = [weight(f"norm{block}.{name}", value) for name, value in values.items()]
             x = node("BatchNormalization", [x, *names], f"norm{block}", epsilon=EPSILON)
         elif isinstance(layer, Relu):
@@ -186,7 +186,7 @@ def to_onnx(layers):
 def main():
     here = pathlib.Path(__file__).resolve().parent
     cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cli.add_argument("--out", type=pathlib.Path, default=here, help="folder to write to (default: beside this script)")
+    cli.add_argument("--out", type=pathlib.Path, default=here, help="folder (default: beside this script)")
     out = cli.parse_args().out
 
     from sklearn.datasets import load_digits

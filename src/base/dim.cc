@@ -498,7 +498,21 @@ class Parser {
 };
 }  // namespace
 
-Result<Dim> Dim::parse(std::string_view text) { return Parser(text).all(); }
+// A product of sums is multiplied out, so a short hostile text can ask for a huge polynomial. An upper bound of its
+// terms: k products of evenly spread sums.
+static bool reasonable(std::string_view text) {
+  if (text.size() > 4096) return false;
+  const auto count = [&](char c) { return double(std::count(text.begin(), text.end(), c)); };
+  const double factors = 1 + count('*'), sums = count('+') + count('-');
+  double terms = 1;
+  for (double k = 0; k < factors && terms < 1e9; ++k) terms *= 1 + sums / factors;
+  return terms < 20000;
+}
+
+Result<Dim> Dim::parse(std::string_view text) {
+  if (!reasonable(text)) return invalid_argument("a dimension that is too long: '", text.substr(0, 40), "...'");
+  return Parser(text).all();
+}
 
 SymShape to_sym(const std::vector<int64_t>& shape) { return SymShape(shape.begin(), shape.end()); }
 

@@ -41,7 +41,7 @@ static Status reference(RefArgs& a) {
   Tensor& y = a.y(0);
   const bool training = a.attrs.i("training_mode") != 0;
   const int64_t batch = x.dim(0), channels = x.rank() > 1 ? x.dim(1) : 1;
-  const int64_t plane = batch > 0 && channels > 0 ? x.size() / (batch * channels) : 0;
+  const int64_t plane = x.size() > 0 ? x.size() / (batch * channels) : 0;
   std::vector<double> values = x.to_doubles(), mean = a.x(3).to_doubles(), var = a.x(4).to_doubles();
   if (training) {
     const double keep = a.attrs.f("momentum");

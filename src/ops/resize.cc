@@ -131,16 +131,15 @@ static Status reference(RefArgs& a) {
   if (mode.kind == ResizeMode::nearest) return copy_nearest(x, y, tables, mode.extrapolation), Status();
   std::vector<double> values = x.to_doubles();
   int64_t inner = 1;
-  for (size_t d = plan.size(); d-- > 0; inner *= plan[d + 1].out) {
+  for (size_t d = plan.size(); d-- > 0; inner *= plan[d].out) {
     const ResizeAxis& p = plan[d];
     const bool untouched = p.in == p.out && p.scale == 1 && p.roi_start == 0 && p.roi_end == 1;
     if (!untouched) values = resize_axis(values, p, tables[d], inner, mode.extrapolation);
-    if (d == 0) break;
   }
   if (is_int(y.dtype()))
-    for (double& v : values) {
+    for (double& v : values) {  // an antialiased mean of integers is rounded, other modes cut off
       const double limit = std::ldexp(1.0, bits(y.dtype()) - is_signed_int(y.dtype()));
-      v = std::clamp(std::trunc(v), is_signed_int(y.dtype()) ? -limit : 0.0, limit - 1);
+      v = std::clamp(mode.antialias ? std::nearbyint(v) : std::trunc(v), is_signed_int(y.dtype()) ? -limit : 0.0, limit - 1);
     }
   store_doubles(y.dtype(), y.data(), 0, y.size(), values.data());
   return {};

@@ -7,7 +7,7 @@
 
 namespace tenon::ops {
 
-// From n-gram to the column that counts it; sorted, so that prefixes can be told apart from strangers.
+// From n-gram to its number in the pool; sorted, so that prefixes can be told apart from strangers.
 using Pool = std::map<Ints, int64_t>;
 
 static Result<Pool> read_pool(const Attrs& attrs) {
@@ -26,7 +26,7 @@ static Result<Pool> read_pool(const Attrs& attrs) {
       if (id >= columns.size())
         return invalid_model("ngram_indexes has ", columns.size(), " entries, the pool has more");
       if (size >= least && size <= most)
-        pool[Ints(tokens.begin() + k, tokens.begin() + k + size)] = columns[id];
+        pool[Ints(tokens.begin() + k, tokens.begin() + k + size)] = int64_t(id);
     }
   }
   return pool;
@@ -58,8 +58,10 @@ static Status infer(InferArgs& a) {
   return {};
 }
 
-static void count_grams(const Pool& pool, const int64_t* row, int64_t length, const Attrs& attrs,
-                        double* counts) {
+// Calls found(number) for every n-gram of the pool in a row of tokens.
+template <class Found>
+static void find_grams(const Pool& pool, const int64_t* row, int64_t length, const Attrs& attrs,
+                       const Found& found) {
   int64_t least = attrs.i("min_gram_length");
   const int64_t most = attrs.i("max_gram_length"), skips = std::min(attrs.i("max_skip_count"), length);
   for (int64_t distance = 1; distance <= skips + 1; ++distance) {
@@ -71,7 +73,7 @@ static void count_grams(const Pool& pool, const int64_t* row, int64_t length, co
         if (it == pool.end() || it->first.size() < gram.size() ||
             !std::equal(gram.begin(), gram.end(), it->first.begin()))
           break;  // nothing in the pool starts like this
-        if (it->first.size() == gram.size() && int64_t(gram.size()) >= least) counts[it->second] += 1;
+        if (it->first.size() == gram.size() && int64_t(gram.size()) >= least) found(size_t(it->second));
       }
     }
     // A single token has nothing to skip, so it counts once.
@@ -84,20 +86,19 @@ static Status reference(RefArgs& a) {
   const Tensor& x = a.x(0);
   Tensor& y = a.y(0);
   const int64_t rows = x.rank() == 2 ? x.dim(0) : 1, length = x.rank() == 0 ? 1 : x.shape().back();
-  const int64_t width = y.shape().back();
-  const Ints tokens = x.to_ints();
+  const Ints tokens = x.to_ints(), &columns = a.attrs.ints("ngram_indexes");
   const Floats& weights = a.attrs.floats("weights");
   const std::string& mode = a.attrs.s("mode");
-  std::vector<double> counts(size_t(y.size()), 0.0);
+  std::vector<double> out(size_t(y.size()), 0.0);
   for (int64_t r = 0; r < rows; ++r) {
-    double* row = counts.data() + r * width;
-    count_grams(pool, tokens.data() + r * length, length, a.attrs, row);
-    for (int64_t c = 0; mode != "TF" && c < width; ++c) {
-      if (mode == "IDF") row[c] = row[c] > 0;
-      if (!weights.empty()) row[c] *= double(weights[size_t(c)]);
-    }
+    double* row = out.data() + r * y.shape().back();
+    find_grams(pool, tokens.data() + r * length, length, a.attrs, [&](size_t gram) {
+      const double weight = mode == "TF" || weights.empty() ? 1 : double(weights[gram]);
+      double& cell = row[columns[gram]];
+      cell = mode == "IDF" ? weight : cell + weight;
+    });
   }
-  store_doubles(y.dtype(), y.data(), 0, y.size(), counts.data());
+  store_doubles(y.dtype(), y.data(), 0, y.size(), out.data());
   return {};
 }
 

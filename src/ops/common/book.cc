@@ -142,7 +142,8 @@ Status infer_op(InferArgs& a) {
 }
 
 Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs, size_t num_outputs,
-                     std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph, const InferSubgraph& infer_subgraph) {
+                     std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph, const InferSubgraph& infer_subgraph,
+                     const SymbolValue& symbol) {
   InferArgs infer{op, attrs, {}, std::vector<ValueInfo>(num_outputs), nullptr, infer_subgraph};
   int fresh = 0;
   infer.fresh = [&fresh](const char*) { return Dim::symbol(cat("_", fresh++)); };
@@ -162,7 +163,7 @@ Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> i
   for (size_t i = 0; i < num_outputs; ++i)
     if (infer.out[i].ranked)
       if (auto shape = to_concrete(infer.out[i].shape)) outputs[i] = TRY(Tensor::allocate(infer.out[i].dtype, *shape));
-  RefArgs args{op, attrs, inputs, outputs, run_subgraph};
+  RefArgs args{op, attrs, inputs, outputs, run_subgraph, symbol};
   return op.reference ? op.reference(args) : reference_pointwise(args);
 }
 

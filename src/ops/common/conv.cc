@@ -101,11 +101,14 @@ struct Rows {
 }  // namespace
 
 std::vector<double> convolve(const ConvSizes& s, const std::vector<double>& x, const std::vector<double>& w) {
-  const Rows rows(s.windows);
   const Window& inner = s.windows.back();
   const int64_t all_out = s.groups * s.out_channels, all_in = s.groups * s.in_channels;
+  int64_t elements = s.batch * all_out;
+  for (const Window& d : s.windows) elements *= d.out;
+  std::vector<double> y(size_t(elements), 0.0);
+  if (x.empty() || w.empty()) return y;
+  const Rows rows(s.windows);
   const int64_t kernel = int64_t(rows.pairs.size()) * rows.kernel_row;
-  std::vector<double> y(size_t(s.batch * all_out * rows.out_plane), 0.0);
   for (int64_t n = 0; n < s.batch; ++n)
     for (int64_t m = 0; m < all_out; ++m)
       for (int64_t c = 0; c < s.in_channels; ++c) {
@@ -133,11 +136,14 @@ std::vector<double> convolve(const ConvSizes& s, const std::vector<double>& x, c
 }
 
 std::vector<double> convolve_transposed(const ConvSizes& s, const std::vector<double>& x, const std::vector<double>& w) {
-  const Rows rows(s.windows);
   const Window& inner = s.windows.back();
   const int64_t all_out = s.groups * s.out_channels, all_in = s.groups * s.in_channels;
+  int64_t elements = s.batch * all_out;
+  for (const Window& d : s.windows) elements *= d.in;
+  std::vector<double> y(size_t(elements), 0.0);
+  if (x.empty() || w.empty()) return y;
+  const Rows rows(s.windows);
   const int64_t kernel = int64_t(rows.pairs.size()) * rows.kernel_row;
-  std::vector<double> y(size_t(s.batch * all_out * rows.in_plane), 0.0);
   for (int64_t n = 0; n < s.batch; ++n)
     for (int64_t c = 0; c < all_in; ++c)
       for (int64_t m = 0; m < s.out_channels; ++m) {

@@ -69,6 +69,7 @@ std::vector<T> batched_matmul(const std::vector<T>& a, const Shape& a_shape, con
   const int64_t k = as.back(), n = bs.back();
   int64_t m = as[as.size() - 2];
   Shape batch_a(as.begin(), as.end() - 2), batch_b(bs.begin(), bs.end() - 2);
+  if (m == 0 || n == 0 || num_elements(batch_a) == 0 || num_elements(batch_b) == 0) return {};
   if (batch_b.empty()) {  // one matrix b: the batch is more rows of a
     m *= num_elements(batch_a);
     batch_a.clear();
@@ -129,13 +130,16 @@ Status check_matrix_param(InferArgs& a, size_t x, size_t p, bool per_row) {
   if (!a.ranked(x) || !a.ranked(p)) return {};
   auto x_shape = to_concrete(a.shape(x)), p_shape = to_concrete(a.shape(p));
   if (!x_shape || !p_shape) return {};
-  const int64_t count = num_elements(*p_shape), total = num_elements(*x_shape);
+  const int64_t count = num_elements(*p_shape);
   if (count == 1) return {};
   if (!x_shape->empty()) {
-    const int64_t cols = x_shape->back(), rows = x_shape->size() > 1 ? (*x_shape)[x_shape->size() - 2] : 1;
-    const int64_t own = per_row ? rows : cols, other = per_row ? cols : rows;
-    // One for each row (column) of every matrix, or of the one matrix.
-    if (count == own || (other > 0 && count == total / other) || total == 0) return {};
+    // One for each row (column) of the one matrix, or of every matrix.
+    Shape all = *x_shape;
+    if (all.size() > 1)
+      all.erase(all.end() - (per_row ? 1 : 2));
+    else if (per_row)
+      all = {1};
+    if (count == all.back() || count == num_elements(all)) return {};
   }
   return invalid_model("input '", a.op.inputs[p].name, "' of shape ", to_string(a.shape(p)),
                        " is neither one value nor one for each ", per_row ? "row" : "column", " of ",

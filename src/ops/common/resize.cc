@@ -119,8 +119,8 @@ static T source(const ResizeMode& mode, const ResizeAxis& a, int64_t o) {
     case ResizeMode::asymmetric: return x / scale;
     case ResizeMode::tf_half_pixel_for_nn: return (x + T(0.5)) / scale;
     case ResizeMode::tf_crop:
-      if (a.out <= 1 || width == 1) return (T(a.roi_start) + T(a.roi_end)) * last / 2;
-      return T(a.roi_start) * last + x * (T(a.roi_end) - T(a.roi_start)) * last / (width - 1);
+      if (a.out <= 1) return (T(a.roi_start) + T(a.roi_end)) * last / 2;
+      return T(a.roi_start) * last + x * (T(a.roi_end) - T(a.roi_start)) * last / T(a.out - 1);
   }
   return 0;
 }

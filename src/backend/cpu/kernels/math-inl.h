@@ -68,7 +68,7 @@ HWY_INLINE V exp_f32(D d, V x) {
   return scale(d, hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(d, 1.0f)), n);
 }
 
-// For arguments known to be <= 0 and not NaN, as after subtracting a row's maximum; anything below -87 gives 0.
+// For arguments known to be <= 0 or NaN, as after subtracting a row's maximum; anything below -87 gives 0.
 template <class D, class V>
 HWY_INLINE V exp_nonpositive(D d, V x) {
   V n;
@@ -76,9 +76,9 @@ HWY_INLINE V exp_nonpositive(D d, V x) {
   const V p = poly(d, r, 5.000000097e-01f, 1.666651711e-01f, 4.166620045e-02f, 8.369096473e-03f, 1.395084764e-03f);
   const V m = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(d, 1.0f));
   const hn::RebindToSigned<D> di;
-  const auto bits = hn::Add(hn::BitCast(di, m), hn::ShiftLeft<23>(hn::NearestInt(n)));
-  // NaN compares false, so it would vanish: keep it by testing the other way round.
-  return hn::IfThenElse(hn::Lt(x, hn::Set(d, -87.0f)), hn::Zero(d), hn::BitCast(d, bits));
+  // By a product, which keeps a NaN; the conversion of a NaN's n may give anything.
+  const V power = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::NearestInt(n), hn::Set(di, 127))));
+  return hn::IfThenElse(hn::Lt(x, hn::Set(d, -87.0f)), hn::Zero(d), hn::Mul(m, power));
 }
 
 template <class D, class V>

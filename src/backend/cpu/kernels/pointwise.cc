@@ -448,6 +448,7 @@ Result<PointwisePlan> PointwisePlan::make(PointwiseCode code, const std::vector<
     }
   }
   plan.operands_.resize(count);
+  if (empty) dims.clear(), s.assign(count + 1, {});
   // Tiles are pieces of one row where rows are long, and several whole rows where they are short. Operands that do not
   // lie dense (or are not one element) in such a tile are copied out first.
   constexpr int64_t kShortRow = 512, kTile = 1024, kPiece = 16384;

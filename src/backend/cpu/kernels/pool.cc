@@ -140,10 +140,15 @@ void channels_first(ThreadPool& pool, const PoolDesc& k, const T* x, T* y, float
   const DF d;
   const int64_t lanes = int64_t(hn::Lanes(d)), length = row_floats(k), stored = (k.out_w + 127) / 64 * 64;
   parallel_ranges(pool, k.batch * k.channels * k.out_h, k.w * k.kernel_h + k.out_w * k.kernel_w, [&](int64_t begin, int64_t end, int worker) HWY_ATTR {
-    float* row = scratch + worker * (length + stored);
+    float* row = scratch + worker * (length + 2 * stored);
     float* out_row = row + length;
     const float none = kMax ? -std::numeric_limits<float>::infinity() : 0.0f;
     std::fill(row, row + length, none);
+    float* factors = out_row + stored;  // what a column's taps are divided by
+    for (int64_t o = 0; !kMax && o < k.out_w; ++o) {
+      const int64_t n = span(o, k.stride_w, k.pad_left, k.pad_right, k.kernel_w, k.dilation_w, k.w, k.count_include_pad).divisor;
+      factors[o] = n > 0 ? 1.0f / float(n) : 0.0f;
+    }
     for (int64_t t = begin; t < end; ++t) {
       const Span sh = span(t % k.out_h, k.stride_h, k.pad_top, k.pad_bottom, k.kernel_h, k.dilation_h, k.h, k.count_include_pad);
       const T* in = x + (t / k.out_h * k.h + sh.start) * k.w;
@@ -183,11 +188,9 @@ void channels_first(ThreadPool& pool, const PoolDesc& k, const T* x, T* y, float
         }
       }
       if (!kMax) {
-        for (int64_t o = 0; o < k.out_w; ++o) {
-          const Span sw = span(o, k.stride_w, k.pad_left, k.pad_right, k.kernel_w, k.dilation_w, k.w, k.count_include_pad);
-          const int64_t divisor = sh.divisor * sw.divisor;
-          out_row[o] = divisor > 0 ? out_row[o] * (1.0f / float(divisor)) : 0.0f;
-        }
+        const VF factor = hn::Set(d, sh.divisor > 0 ? 1.0f / float(sh.divisor) : 0.0f);
+        for (int64_t o = 0; o < k.out_w; o += lanes)
+          hn::StoreU(hn::Mul(hn::LoadU(d, out_row + o), hn::Mul(hn::LoadU(d, factors + o), factor)), d, out_row + o);
       }
       T* out = y + t * k.out_w;
       if constexpr (sizeof(T) == 1) {
@@ -202,7 +205,7 @@ void channels_first(ThreadPool& pool, const PoolDesc& k, const T* x, T* y, float
   });
 }
 
-int64_t work_floats(const PoolDesc& k) { return row_floats(k) + (k.out_w + 127) / 64 * 64; }
+int64_t work_floats(const PoolDesc& k) { return row_floats(k) + (k.out_w + 127) / 64 * 128; }
 
 template <class T>
 void run_typed(ThreadPool& pool, const PoolDesc& k, const void* x, void* y, float* scratch) {

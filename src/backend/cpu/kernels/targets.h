@@ -1,9 +1,11 @@
-// Which instruction sets the kernels are compiled for: SSE4 as the baseline, AVX2 and AVX-512. Include before any
-// other hwy header.
+// Which instruction sets Highway compiles: one baseline, AVX2 and AVX-512. Include before any Highway header.
 #pragma once
 
-// The baseline is chosen here and not by compiler flags: each target's code carries its own attributes.
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__i386__)
+#ifndef HWY_BASELINE_TARGETS
 #define HWY_BASELINE_TARGETS HWY_SSE4
+#endif
+#ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SCALAR | HWY_EMU128 | HWY_SSSE3 | HWY_AVX3_DL)
+#endif
 #endif

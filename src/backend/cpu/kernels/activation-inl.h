@@ -64,7 +64,8 @@ HWY_INLINE V exp_v(V x) {
 HWY_INLINE V sigmoid_v(V x) {
   const F d;
   const V one = hn::Set(d, 1.0f);
-  return hn::Div(one, hn::Add(one, exp_v(hn::Neg(x))));
+  // Below -87 exp would give subnormals, which are slow and vanish in the sum.
+  return hn::Div(one, hn::Add(one, exp_v(hn::Max(hn::Set(d, -87.0f), hn::Neg(x)))));
 }
 
 HWY_INLINE V tanh_v(V x) {
@@ -104,9 +105,10 @@ HWY_INLINE V erfc_positive_v(V z) {
 
 HWY_INLINE V gelu_erf_v(V x) {
   const F d;
-  // Beyond 14 erfc is 0 in single precision; the bound keeps inf * 0 out of the polynomial.
-  const V z = hn::Min(hn::Set(d, 14.0f), hn::Abs(hn::Mul(x, hn::Set(d, 0.707106781f))));
-  const V c = erfc_positive_v(z);
+  // Beyond 9 erfc is below 1e-36: taken as 0, and kept out of exp, which would give subnormals or meet an infinity.
+  const V far = hn::Set(d, 9.0f);
+  const V z = hn::Min(far, hn::Abs(hn::Mul(x, hn::Set(d, 0.707106781f))));
+  const V c = hn::IfThenElseZero(hn::Lt(z, far), erfc_positive_v(z));
   const V twice = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), c, hn::Sub(hn::Set(d, 2.0f), c));
   return hn::Mul(hn::Mul(hn::Set(d, 0.5f), x), twice);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace tenon {
 
@@ -15,9 +16,18 @@ static int64_t sat_mul(int64_t a, int64_t b) {
   return clamp(r);
 }
 static int64_t floor_div_int(int64_t a, int64_t b) {
+  if (b == -1) return -clamp(a);  // the least integer has no opposite
   int64_t q = a / b;
   return (a % b != 0 && (a < 0) != (b < 0)) ? q - 1 : q;
 }
+static int64_t mod_int(int64_t a, int64_t b) {
+  if (b == -1) return 0;
+  int64_t m = a % b;
+  return m != 0 && (m < 0) != (b < 0) ? m + b : m;
+}
+
+// No expression's text gets longer than about this; see DimImpl::too_large.
+static constexpr size_t kLongest = 8000;
 
 enum class Fn : uint8_t { symbol, div, mod, min, max, bcast };
 static const char* const kFnNames[] = {"", "div", "mod", "min", "max", "bcast"};
@@ -52,7 +62,7 @@ struct DimImpl {
   static std::vector<Term> terms(const Dim& d) {
     if (d.poly_) return d.poly_->terms;
     if (d.constant_ == 0) return {};
-    return {{d.constant_, {}}};
+    return {{clamp(d.constant_), {}}};
   }
   static Dim from_terms(std::vector<Term> terms) {
     std::sort(terms.begin(), terms.end(), [](const Term& x, const Term& y) { return compare(x.factors, y.factors) < 0; });
@@ -68,9 +78,53 @@ struct DimImpl {
     if (merged.size() == 1 && merged[0].factors.empty()) return Dim(merged[0].coefficient);
     return Dim(std::make_shared<const Dim::Poly>(Dim::Poly{std::move(merged)}));
   }
+  // How long the text of `d` is, about: what bounds the work that an expression makes.
+  static size_t length(const Dim& d) {
+    if (!d.poly_) return 1;
+    size_t n = 0;
+    for (const Term& t : d.poly_->terms) {
+      n += 4;
+      for (const AtomPtr& f : t.factors) n += f->key.size() + 1;
+    }
+    return n;
+  }
+  // What stands for an expression that has grown too large to be kept: a symbol that nobody gives a value. Products of
+  // sums grow exponentially, and only a hostile or a broken model comes here.
+  static Dim too_large(const char* what, const Dim& a, const Dim& b) {
+    uint64_t hash = 0xcbf29ce484222325;
+    for (char c : cat(what, "(", a.to_string(), ",", b.to_string(), ")")) hash = (hash ^ uint8_t(c)) * 0x100000001b3;
+    return symbol(cat("_too_large_", hash));
+  }
   static Dim atom(Fn fn, const Dim& a, const Dim& b) {
+    if (length(a) + length(b) > kLongest) return too_large(kFnNames[int(fn)], a, b);
     auto p = std::make_shared<Atom>(Atom{fn, cat(kFnNames[int(fn)], "(", a.to_string(), ", ", b.to_string(), ")"), a, b});
     return from_terms({{1, {std::move(p)}}});
+  }
+  // The atom that `d` consists of, if it is one of this function; else null.
+  static const Atom* only_atom(const Dim& d, Fn fn) {
+    if (!d.poly_ || d.poly_->terms.size() != 1) return nullptr;
+    const Term& t = d.poly_->terms[0];
+    return t.coefficient == 1 && t.factors.size() == 1 && t.factors[0]->fn == fn ? t.factors[0].get() : nullptr;
+  }
+  // The operands of nested calls of an associative function.
+  static void flatten(Fn fn, const Dim& d, std::vector<Dim>& out) {
+    if (const Atom* p = only_atom(d, fn)) {
+      flatten(fn, p->a, out);
+      flatten(fn, p->b, out);
+    } else {
+      out.push_back(d);
+    }
+  }
+  // A call of an associative, commutative and idempotent function: operands sorted, each once, nested to the right.
+  static Dim set_atom(Fn fn, const std::vector<Dim>& operands) {
+    std::vector<std::pair<std::string, Dim>> sorted;
+    for (const Dim& d : operands) sorted.emplace_back(d.to_string(), d);
+    std::sort(sorted.begin(), sorted.end(), [](const auto& x, const auto& y) { return x.first < y.first; });
+    sorted.erase(std::unique(sorted.begin(), sorted.end(), [](const auto& x, const auto& y) { return x.first == y.first; }),
+                 sorted.end());
+    Dim result = sorted.back().second;
+    for (size_t i = sorted.size() - 1; i-- > 0;) result = atom(fn, sorted[i].second, result);
+    return result;
   }
   static Dim symbol(const std::string& name) {
     return from_terms({{1, {std::make_shared<Atom>(Atom{Fn::symbol, name, Dim(0), Dim(0)})}}});
@@ -143,7 +197,7 @@ void Dim::collect_symbols(std::set<std::string>& out) const {
 static std::optional<int64_t> apply(Fn fn, int64_t a, int64_t b) {
   switch (fn) {
     case Fn::div: return b == 0 ? std::nullopt : std::optional(floor_div_int(a, b));
-    case Fn::mod: return b == 0 ? std::nullopt : std::optional(a - floor_div_int(a, b) * b);
+    case Fn::mod: return b == 0 ? std::nullopt : std::optional(mod_int(a, b));
     case Fn::min: return std::min(a, b);
     case Fn::max: return std::max(a, b);
     case Fn::bcast:
@@ -203,26 +257,41 @@ Dim Dim::substitute(const Replace& replace) const {
   return sum;
 }
 
+static std::optional<int64_t> lower_bound(const Atom& f) {
+  if (f.fn == Fn::symbol) return 0;
+  const auto a = f.a.lower_bound(), b = f.b.lower_bound();
+  switch (f.fn) {
+    case Fn::div:
+      if (a && f.b.is_const() && f.b.constant() > 0) return floor_div_int(*a, f.b.constant());
+      return a && b && *a >= 0 && *b >= 0 ? std::optional<int64_t>(0) : std::nullopt;
+    case Fn::mod: return b && *b >= 0 ? std::optional<int64_t>(0) : std::nullopt;
+    case Fn::max: return a && b ? std::max(*a, *b) : a ? a : b;
+    case Fn::min:
+    case Fn::bcast: return a && b ? std::optional(std::min(*a, *b)) : std::nullopt;
+    case Fn::symbol: break;
+  }
+  return std::nullopt;
+}
+
 std::optional<int64_t> Dim::lower_bound() const {
   if (!poly_) return constant_;
   int64_t bound = 0;
   for (const Term& t : poly_->terms) {
-    if (t.factors.empty()) {
-      bound = t.coefficient;
-      continue;
-    }
-    if (t.coefficient < 0) return std::nullopt;
+    int64_t product = t.coefficient;
+    if (product < 0 && !t.factors.empty()) return std::nullopt;
     for (const AtomPtr& f : t.factors) {
-      if (f->fn == Fn::symbol) continue;
-      auto a = f->a.lower_bound(), b = f->b.lower_bound();
-      if (!a || !b || *a < 0 || *b < 0) return std::nullopt;
+      const auto low = tenon::lower_bound(*f);
+      if (!low || (*low < 0 && t.factors.size() > 1)) return std::nullopt;
+      product = sat_mul(product, *low);
     }
+    bound = sat_add(bound, product);
   }
   return bound;
 }
 
 Dim operator+(const Dim& a, const Dim& b) {
   if (a.is_const() && b.is_const()) return Dim(sat_add(a.constant_, b.constant_));
+  if (DimImpl::length(a) + DimImpl::length(b) > kLongest) return DimImpl::too_large("sum", a, b);
   auto terms = DimImpl::terms(a);
   for (auto& t : DimImpl::terms(b)) terms.push_back(t);
   return DimImpl::from_terms(std::move(terms));
@@ -232,9 +301,12 @@ Dim operator-(const Dim& a, const Dim& b) { return a + Dim(-1) * b; }
 
 Dim operator*(const Dim& a, const Dim& b) {
   if (a.is_const() && b.is_const()) return Dim(sat_mul(a.constant_, b.constant_));
+  const std::vector<Term> left = DimImpl::terms(a), right = DimImpl::terms(b);
+  if (left.size() * DimImpl::length(b) + right.size() * DimImpl::length(a) > kLongest)
+    return DimImpl::too_large("product", a, b);
   std::vector<Term> terms;
-  for (const Term& x : DimImpl::terms(a))
-    for (const Term& y : DimImpl::terms(b)) {
+  for (const Term& x : left)
+    for (const Term& y : right) {
       Term t{sat_mul(x.coefficient, y.coefficient), x.factors};
       t.factors.insert(t.factors.end(), y.factors.begin(), y.factors.end());
       std::sort(t.factors.begin(), t.factors.end(), [](const AtomPtr& p, const AtomPtr& q) { return p->key < q->key; });
@@ -253,36 +325,74 @@ bool operator==(const Dim& a, const Dim& b) {
   return true;
 }
 
+// With a positive constant divisor: parts of the dividend by what the divisor does to its coefficients.
+static int64_t common_factor(const std::vector<Term>& terms, int64_t g) {
+  for (const Term& t : terms)
+    if (!t.factors.empty()) g = std::gcd(g, t.coefficient);
+  return g;
+}
+
+static Dim floor_div_const(const Dim& a, int64_t b) {
+  std::vector<Term> out, rest;  // take out what divides: (4*s+3)/2 = 2*s+1
+  for (Term& t : DimImpl::terms(a)) {
+    int64_t q = floor_div_int(t.coefficient, b), r = mod_int(t.coefficient, b);
+    if (q) out.push_back({q, t.factors});
+    if (r) rest.push_back({r, std::move(t.factors)});
+  }
+  if (!out.empty()) return DimImpl::from_terms(std::move(out)) + floor_div(DimImpl::from_terms(std::move(rest)), Dim(b));
+  // A factor that all but the constant share: (2*s+1)/4 = s/2.
+  if (const int64_t g = common_factor(rest, b); g > 1) {
+    for (Term& t : rest) t.coefficient = floor_div_int(t.coefficient, g);
+    return floor_div(DimImpl::from_terms(std::move(rest)), Dim(b / g));
+  }
+  // A division inside: ((x/2)+1)/3 = (x+2)/6.
+  if (rest.size() <= 2 && (rest.size() == 1 || rest[1].factors.empty()) && rest[0].coefficient == 1 &&
+      rest[0].factors.size() == 1 && rest[0].factors[0]->fn == Fn::div) {
+    const Atom& inner = *rest[0].factors[0];
+    const int64_t c = rest.size() == 2 ? rest[1].coefficient : 0;
+    if (inner.b.is_const() && inner.b.constant() > 0 && inner.b.constant() < (1 << 30) && b < (1 << 30))
+      return floor_div(inner.a + Dim(c * inner.b.constant()), Dim(b * inner.b.constant()));
+  }
+  return DimImpl::atom(Fn::div, a, Dim(b));
+}
+
 Dim floor_div(const Dim& a, const Dim& b) {
   if (a.is_const() && b.is_const() && b.constant_ != 0) return Dim(floor_div_int(a.constant_, b.constant_));
   if (b.is(1)) return a;
   if (!b.is(0))
     if (auto q = DimImpl::exact_div(a, b)) return *q;
-  if (b.is_const() && b.constant_ > 0) {  // take out the terms that divide: (4*s+3)/2 = 2*s+1
-    std::vector<Term> out, rest;
-    for (Term& t : DimImpl::terms(a)) {
-      int64_t q = floor_div_int(t.coefficient, b.constant_), r = t.coefficient - q * b.constant_;
-      if (q) out.push_back({q, t.factors});
-      if (r) rest.push_back({r, t.factors});
-    }
-    if (!out.empty()) return DimImpl::from_terms(std::move(out)) + floor_div(DimImpl::from_terms(std::move(rest)), b);
-  }
+  if (b.is_const() && b.constant_ > 0) return floor_div_const(a, b.constant_);
   return DimImpl::atom(Fn::div, a, b);
 }
 
 Dim mod(const Dim& a, const Dim& b) {
-  if (a.is_const() && b.is_const() && b.constant_ != 0) return Dim(*apply(Fn::mod, a.constant_, b.constant_));
+  if (a.is_const() && b.is_const() && b.constant_ != 0) return Dim(mod_int(a.constant_, b.constant_));
   if (b.is(1)) return Dim(0);
   if (!b.is(0) && DimImpl::exact_div(a, b)) return Dim(0);
-  return DimImpl::atom(Fn::mod, a, b);
+  if (!b.is_const() || b.constant_ <= 0) return DimImpl::atom(Fn::mod, a, b);
+  std::vector<Term> rest;  // whole multiples of the divisor do not count: (4*s+3) mod 2 = 1
+  for (Term& t : DimImpl::terms(a))
+    if (int64_t r = mod_int(t.coefficient, b.constant_)) rest.push_back({r, std::move(t.factors)});
+  const Dim reduced = DimImpl::from_terms(std::move(rest));
+  return reduced.is_const() ? reduced : DimImpl::atom(Fn::mod, reduced, b);
 }
 
 static Dim extreme(Fn fn, const Dim& a, const Dim& b) {
-  if (a == b) return a;
-  Dim difference = a - b;
-  if (auto low = difference.lower_bound(); low && *low >= 0) return fn == Fn::max ? a : b;
-  if (auto low = (Dim(0) - difference).lower_bound(); low && *low >= 0) return fn == Fn::max ? b : a;
-  return a.to_string() < b.to_string() ? DimImpl::atom(fn, a, b) : DimImpl::atom(fn, b, a);
+  auto covers = [fn](const Dim& x, const Dim& y) {  // y never matters beside x
+    const auto low = (fn == Fn::max ? x - y : y - x).lower_bound();
+    return low && *low >= 0;
+  };
+  if (covers(a, b)) return a;
+  if (covers(b, a)) return b;
+  std::vector<Dim> operands, kept;
+  DimImpl::flatten(fn, a, operands);
+  DimImpl::flatten(fn, b, operands);
+  for (const Dim& d : operands) {
+    if (std::any_of(kept.begin(), kept.end(), [&](const Dim& k) { return covers(k, d); })) continue;
+    std::erase_if(kept, [&](const Dim& k) { return covers(d, k); });
+    kept.push_back(d);
+  }
+  return DimImpl::set_atom(fn, kept);
 }
 Dim min(const Dim& a, const Dim& b) { return extreme(Fn::min, a, b); }
 Dim max(const Dim& a, const Dim& b) { return extreme(Fn::max, a, b); }
@@ -290,9 +400,12 @@ Dim max(const Dim& a, const Dim& b) { return extreme(Fn::max, a, b); }
 Dim broadcast(const Dim& a, const Dim& b) {
   if (a == b || b.is(1)) return a;
   if (a.is(1)) return b;
-  if (a.is_const() && a.constant_ != 1) return a;
-  if (b.is_const() && b.constant_ != 1) return b;
-  return a.to_string() < b.to_string() ? DimImpl::atom(Fn::bcast, a, b) : DimImpl::atom(Fn::bcast, b, a);
+  if (a.is_const()) return a;
+  if (b.is_const()) return b;
+  std::vector<Dim> operands;
+  DimImpl::flatten(Fn::bcast, a, operands);
+  DimImpl::flatten(Fn::bcast, b, operands);
+  return DimImpl::set_atom(Fn::bcast, operands);
 }
 
 // ---- text --------------------------------------------------------------------------------------------------------
@@ -304,6 +417,7 @@ class Parser {
  public:
   explicit Parser(std::string_view text) : text_(text) {}
   Result<Dim> all() {
+    if (text_.size() > (1 << 16)) return invalid_argument("a dimension of ", text_.size(), " characters is too long");
     Dim d = TRY(expression());
     skip();
     if (at_ != text_.size()) return error();
@@ -341,14 +455,22 @@ class Parser {
     return result;
   }
   Result<Dim> factor_inner() {
-    if (eat('-')) return Dim(-1) * TRY(factor());
+    skip();
+    size_t begin = at_;
+    if (eat('-')) {  // a number with its sign is one: the least integer has no opposite
+      while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
+      int64_t number;
+      if (parse_int(text_.substr(begin, at_ - begin), number)) return Dim(number);
+      if (at_ != begin + 1) return error();
+      return Dim(-1) * TRY(factor());
+    }
     if (eat('(')) {
       Dim d = TRY(expression());
       if (!eat(')')) return error();
       return d;
     }
     skip();
-    size_t begin = at_;
+    begin = at_;
     auto word = [&] {
       char c = at_ < text_.size() ? text_[at_] : 0;
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
@@ -376,7 +498,21 @@ class Parser {
 };
 }  // namespace
 
-Result<Dim> Dim::parse(std::string_view text) { return Parser(text).all(); }
+// A product of sums is multiplied out, so a short hostile text can ask for a huge polynomial. An upper bound of its
+// terms: k products of evenly spread sums.
+static bool reasonable(std::string_view text) {
+  if (text.size() > 4096) return false;
+  const auto count = [&](char c) { return double(std::count(text.begin(), text.end(), c)); };
+  const double factors = 1 + count('*'), sums = count('+') + count('-');
+  double terms = 1;
+  for (double k = 0; k < factors && terms < 1e9; ++k) terms *= 1 + sums / factors;
+  return terms < 20000;
+}
+
+Result<Dim> Dim::parse(std::string_view text) {
+  if (!reasonable(text)) return invalid_argument("a dimension that is too long: '", text.substr(0, 40), "...'");
+  return Parser(text).all();
+}
 
 SymShape to_sym(const std::vector<int64_t>& shape) { return SymShape(shape.begin(), shape.end()); }
 

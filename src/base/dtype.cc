@@ -35,11 +35,13 @@ static constexpr std::array<DTypeInfo, kNumDTypes> kInfo = {{
     {"f8e8m0", 8, Kind::floating},
     {"u2", 2, Kind::unsigned_int},
     {"i2", 2, Kind::signed_int},
+    {"f6e2m3", 6, Kind::floating},
+    {"f6e3m2", 6, Kind::floating},
 }};
 
 const DTypeInfo& info(DType t) { return kInfo[int(t) < kNumDTypes ? int(t) : 0]; }
 
-int64_t byte_size(DType t, int64_t n) { return (n * bits(t) + 7) / 8; }
+int64_t byte_size(DType t, int64_t n) { return bits(t) >= 8 ? n * (bits(t) / 8) : (n * bits(t) + 7) / 8; }
 
 DType dtype_from_name(std::string_view name) {
   for (int i = 1; i < kNumDTypes; ++i)
@@ -51,7 +53,7 @@ DType dtype_from_name(std::string_view name) {
 
 // How a float of 16 bits or fewer is laid out: sign, `e` exponent bits, `m` mantissa bits.
 // Sources: IEEE 754 (f16), OCP 8-bit floating point specification (e4m3fn, e5m2), ONNX's float8 page (fnuz variants),
-// OCP microscaling formats (e2m1, e8m0).
+// OCP microscaling formats (e2m1, e2m3, e3m2, e8m0).
 struct FloatLayout {
   int e, m, bias;
   bool has_inf;   // the top exponent holds infinities and NaNs, as in IEEE 754
@@ -67,7 +69,9 @@ static FloatLayout layout(DType t) {
     case DType::f8e4m3fnuz: return {4, 3, 8, false, true, false};
     case DType::f8e5m2: return {5, 2, 15, true, false, false};
     case DType::f8e5m2fnuz: return {5, 2, 16, false, true, false};
-    default: return {2, 1, 1, false, false, false};  // f4e2m1: every code is a number
+    case DType::f6e2m3: return {2, 3, 1, false, false, false};  // here and below every code is a number
+    case DType::f6e3m2: return {3, 2, 3, false, false, false};
+    default: return {2, 1, 1, false, false, false};  // f4e2m1
   }
 }
 
@@ -88,57 +92,60 @@ double decode_float(DType t, uint32_t raw) {
   return negative ? -v : v;
 }
 
-uint32_t encode_float(DType t, double v, bool saturate) {
-  if (t == DType::f8e8m0) {  // a power of two: round to nearest, ties away, as the microscaling formats do
-    if (std::isnan(v)) return 0xff;
-    v = std::fabs(v);
-    if (v == 0) return 0;
-    if (std::isinf(v)) return saturate ? 0xfe : 0xff;
-    int e;
-    double f = std::frexp(v, &e);  // v = f * 2^e, f in [0.5, 1)
-    int code = e - 1 + 127 + (f >= 0.75 ? 1 : 0);
-    if (code < 0) return 0;
-    if (code > 254) return saturate ? 0xfe : 0xff;
-    return uint32_t(code);
-  }
+static uint32_t encode_power(double v, bool saturate, PowerRound round) {
+  constexpr uint32_t kNan = 0xff, kLargest = 0xfe;
+  if (std::isnan(v)) return kNan;
+  v = std::fabs(v);
+  if (std::isinf(v)) return saturate ? kLargest : kNan;
+  if (v == 0) return saturate ? 0 : kNan;
+  int e;
+  const double fraction = std::frexp(v, &e);  // v = fraction * 2^e, fraction in [0.5, 1)
+  int code = e - 1 + 127;
+  if (round == PowerRound::up ? fraction > 0.5 : round == PowerRound::nearest && fraction >= 0.75) ++code;
+  if (code < 0) return saturate ? 0 : kNan;
+  if (code > int(kLargest)) return saturate ? kLargest : kNan;
+  return uint32_t(code);
+}
+
+uint32_t encode_float(DType t, double v, bool saturate, PowerRound round) {
+  if (t == DType::f8e8m0) return encode_power(v, saturate, round);
   const FloatLayout l = layout(t);
   const bool wide = t == DType::f16 || t == DType::bf16;  // never saturate
-  const uint32_t sign = std::signbit(v) ? 1u << (l.e + l.m) : 0;
-  const uint32_t top = (1u << l.e) - 1, mantissa_mask = (1u << l.m) - 1;
-  const uint32_t inf = top << l.m;
-  // The largest finite code.
-  uint32_t largest = top << l.m | mantissa_mask;
+  const bool numbers_only = !l.has_inf && !l.fnuz && !l.fn;
+  uint64_t u;
+  std::memcpy(&u, &v, 8);
+  const uint32_t sign = uint32_t(u >> 63) << (l.e + l.m);
+  const uint32_t top = (1u << l.e) - 1, inf = top << l.m;
+  uint32_t largest = inf | ((1u << l.m) - 1);  // the largest finite code
   if (l.has_inf) largest = inf - 1;
   else if (l.fn) largest -= 1;
-  const uint32_t nan = l.fnuz ? 1u << (l.e + l.m) : l.has_inf ? inf | 1u << (l.m - 1) : largest + (l.fn ? 1 : 0);
-  if (std::isnan(v)) return l.fnuz ? nan : sign | nan;
-  const double a = std::fabs(v);
-  auto overflow = [&]() -> uint32_t {
-    if (!wide && saturate) return sign | largest;
-    if (l.has_inf) return sign | inf;
-    if (l.fnuz) return nan;
-    return sign | (l.fn ? nan : largest);
-  };
-  if (std::isinf(v)) return overflow();
-  if (a == 0) return l.fnuz ? 0 : sign;
-  int e;
-  std::frexp(a, &e);
-  int exponent = e - 1;                                // a in [2^exponent, 2^(exponent+1))
-  if (exponent < 1 - l.bias) exponent = 1 - l.bias;    // subnormal
-  double scaled = std::ldexp(a, l.m - exponent);       // integer part is the mantissa with its hidden bit
-  double rounded = std::nearbyint(scaled);             // round to nearest even
-  if (rounded >= double(2u << l.m)) rounded /= 2, ++exponent;
-  uint32_t code;
-  if (rounded < double(1u << l.m)) {
-    code = uint32_t(rounded);
-  } else {
-    int64_t biased = int64_t(exponent) + l.bias;
-    if (biased > int64_t(top)) return overflow();
-    code = uint32_t(biased) << l.m | (uint32_t(rounded) & mantissa_mask);
+
+  const int exponent = int(u >> 52 & 0x7ff);
+  const uint64_t mantissa = u & ((uint64_t(1) << 52) - 1);
+  if (exponent == 0x7ff && mantissa) {
+    if (l.fnuz || numbers_only) return 1u << (l.e + l.m);
+    return sign | (l.has_inf ? inf | 1u << (l.m - 1) : largest + 1);
   }
+  auto overflow = [&]() -> uint32_t {
+    if (numbers_only || (!wide && saturate)) return sign | largest;
+    if (l.fnuz) return 1u << (l.e + l.m);
+    return sign | (l.has_inf ? inf : largest + 1);
+  };
+  if (exponent == 0x7ff) return overflow();
+  // v = whole * 2^(exponent - 1023 - 52). Keep the bits above the target's last place, which for subnormals is fixed;
+  // adding the exponent to the rounded mantissa lets a carry move into it.
+  const int biased = exponent - 1023 + l.bias;  // of the target
+  const int shift = 52 - l.m + (biased < 1 ? 1 - biased : 0);
+  if (exponent == 0 || shift > 53) return l.fnuz ? 0 : sign;  // under half of the smallest value
+  const uint64_t whole = mantissa | uint64_t(1) << 52;
+  uint64_t kept = whole >> shift;
+  const uint64_t rest = whole & ((uint64_t(1) << shift) - 1), half = uint64_t(1) << (shift - 1);
+  if (rest > half || (rest == half && (kept & 1))) ++kept;  // to nearest even
+  if (biased > int(top)) return overflow();
+  const uint64_t code = biased < 1 ? kept : (uint64_t(biased - 1) << l.m) + kept;
   if (code > largest) return overflow();
   if (code == 0 && l.fnuz) return 0;
-  return sign | code;
+  return sign | uint32_t(code);
 }
 
 float f16_to_f32(uint16_t h) {
@@ -187,6 +194,12 @@ static uint32_t load_raw(DType t, const void* data, int64_t i) {
     case 16: { uint16_t v; std::memcpy(&v, bytes + i * 2, 2); return v; }
     case 4: return bytes[i / 2] >> (i % 2 * 4) & 15;
     case 2: return bytes[i / 4] >> (i % 4 * 2) & 3;
+    case 6: {  // may straddle two bytes
+      const int64_t at = i * 6;
+      const uint32_t low = bytes[at / 8], high = at % 8 > 2 ? bytes[at / 8 + 1] : 0;
+      return (low | high << 8) >> (at % 8) & 63;
+    }
+    case 0: return 0;
     default: return bytes[i];
   }
 }
@@ -197,6 +210,14 @@ static void store_raw(DType t, void* data, int64_t i, uint32_t v) {
     case 16: { uint16_t h = uint16_t(v); std::memcpy(bytes + i * 2, &h, 2); break; }
     case 4: { int s = i % 2 * 4; bytes[i / 2] = uint8_t((bytes[i / 2] & ~(15 << s)) | (v & 15) << s); break; }
     case 2: { int s = i % 4 * 2; bytes[i / 4] = uint8_t((bytes[i / 4] & ~(3 << s)) | (v & 3) << s); break; }
+    case 6: {
+      const int64_t at = i * 6;
+      const uint32_t mask = 63u << (at % 8), value = (v & 63) << (at % 8);
+      bytes[at / 8] = uint8_t((bytes[at / 8] & ~mask) | value);
+      if (at % 8 > 2) bytes[at / 8 + 1] = uint8_t((bytes[at / 8 + 1] & ~(mask >> 8)) | value >> 8);
+      break;
+    }
+    case 0: break;
     default: bytes[i] = uint8_t(v);
   }
 }
@@ -218,7 +239,7 @@ static int64_t to_int(double v) {
 void load_doubles(DType t, const void* data, int64_t begin, int64_t n, double* out) {
   if (with_plain(t, [&](auto* p) {
         const auto* in = static_cast<const std::remove_pointer_t<decltype(p)>*>(data) + begin;
-        for (int64_t i = 0; i < n; ++i) out[i] = double(in[i]);
+        for (int64_t i = 0; i < n; ++i) out[i] = t == DType::boolean ? double(in[i] != 0) : double(in[i]);
       }))
     return;
   for (int64_t i = 0; i < n; ++i) {
@@ -235,7 +256,7 @@ void load_ints(DType t, const void* data, int64_t begin, int64_t n, int64_t* out
         const T* in = static_cast<const T*>(data) + begin;
         for (int64_t i = 0; i < n; ++i) {
           if constexpr (std::is_floating_point_v<T>) out[i] = to_int(double(in[i]));
-          else out[i] = int64_t(in[i]);
+          else out[i] = t == DType::boolean ? int64_t(in[i] != 0) : int64_t(in[i]);
         }
       }))
     return;

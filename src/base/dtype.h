@@ -14,9 +14,9 @@ enum class DType : uint8_t {
   f32 = 1, u8 = 2, i8 = 3, u16 = 4, i16 = 5, i32 = 6, i64 = 7, str = 8, boolean = 9, f16 = 10, f64 = 11,
   u32 = 12, u64 = 13, c64 = 14, c128 = 15, bf16 = 16,
   f8e4m3fn = 17, f8e4m3fnuz = 18, f8e5m2 = 19, f8e5m2fnuz = 20,
-  u4 = 21, i4 = 22, f4e2m1 = 23, f8e8m0 = 24, u2 = 25, i2 = 26,
+  u4 = 21, i4 = 22, f4e2m1 = 23, f8e8m0 = 24, u2 = 25, i2 = 26, f6e2m3 = 27, f6e3m2 = 28,
 };
-constexpr int kNumDTypes = 27;
+constexpr int kNumDTypes = 29;
 
 enum class Kind : uint8_t { none, floating, signed_int, unsigned_int, boolean, complex, string };
 
@@ -62,7 +62,8 @@ inline constexpr DTypeSet kBool{DType::boolean};
 inline constexpr DTypeSet kNumeric = kFloats | kInts;
 inline constexpr DTypeSet kIndex{DType::i32, DType::i64};
 inline constexpr DTypeSet kInt4s{DType::i4, DType::u4, DType::i2, DType::u2};
-inline constexpr DTypeSet kAny = kNumeric | kBool | kFloat8s | kInt4s | DTypeSet{DType::f4e2m1, DType::f8e8m0};
+inline constexpr DTypeSet kAny = kNumeric | kBool | kFloat8s | kInt4s |
+                                DTypeSet{DType::f4e2m1, DType::f6e2m3, DType::f6e3m2, DType::f8e8m0};
 
 // Narrow floats. Rounding is to nearest even; overflow gives infinity (f16, bf16).
 float f16_to_f32(uint16_t h);
@@ -74,10 +75,13 @@ inline float bf16_to_f32(uint16_t b) {
   return f;
 }
 uint16_t f32_to_bf16(float f);
-// Any float type of 16 bits or fewer, raw bits in and out. `saturate` holds for the float8 types and f4e2m1 and
-// follows ONNX's Cast: on, overflow gives the largest value; off, NaN or infinity as the type has it.
+// How f8e8m0, which holds powers of two only, rounds: away from zero, toward zero, to the nearest (ties up).
+enum class PowerRound : uint8_t { up, down, nearest };
+// Any float type of 16 bits or fewer, raw bits in and out. `saturate` holds for the float8 types and follows ONNX's
+// Cast: on, overflow gives the largest value; off, NaN or infinity as the type has it. The types of 4 and 6 bits have
+// neither and always saturate; NaN becomes their negative zero. f8e8m0 has neither sign nor zero: the magnitude counts.
 double decode_float(DType t, uint32_t raw);
-uint32_t encode_float(DType t, double v, bool saturate = true);
+uint32_t encode_float(DType t, double v, bool saturate = true, PowerRound round = PowerRound::up);
 
 // Element i of a packed or plain array, as double or as int64, and back. Integers wrap on store as a C cast does.
 // Slow and obvious: for references and tests. Complex types are not handled.

@@ -1,5 +1,7 @@
 #include "base/tensor.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 
@@ -21,12 +23,13 @@ Shape row_major_strides(std::span<const int64_t> shape) {
   int64_t s = 1;
   for (size_t i = shape.size(); i-- > 0;) {
     strides[i] = s;
-    s *= shape[i];
+    __builtin_mul_overflow(s, shape[i], &s);  // a shape that large has no elements, or no tensor
   }
   return strides;
 }
 
 std::shared_ptr<Buffer> Buffer::allocate(int64_t bytes) {
+  if (bytes < 0) return nullptr;
   size_t rounded = (size_t(bytes) + 63) / 64 * 64 + 64;  // vector kernels may read past the end of the last element
   void* p = std::aligned_alloc(64, rounded);
   if (!p) return nullptr;
@@ -45,8 +48,19 @@ std::shared_ptr<Buffer> Buffer::borrow(const void* data, int64_t bytes, std::sha
   return b;
 }
 
+std::shared_ptr<Buffer> Buffer::zeros(int64_t bytes) {
+  void* p = mmap(nullptr, size_t(bytes) + 64, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return nullptr;
+  auto b = std::shared_ptr<Buffer>(new Buffer);
+  b->data_ = p;
+  b->size_ = bytes;
+  b->zeros_ = true;
+  return b;
+}
+
 Buffer::~Buffer() {
   if (owned_) std::free(data_);
+  if (zeros_) munmap(data_, size_t(size_) + 64);
 }
 
 Result<Tensor> Tensor::allocate(DType dtype, Shape shape) {
@@ -106,6 +120,7 @@ Tensor Tensor::reshaped(Shape shape) const {
 }
 
 bool Tensor::identical(const Tensor& other) const {
+  if (!*this || !other) return !*this && !other;
   return dtype_ == other.dtype_ && shape_ == other.shape_ && std::memcmp(data(), other.data(), size_t(bytes())) == 0;
 }
 

@@ -24,18 +24,21 @@ class Buffer {
  public:
   static std::shared_ptr<Buffer> allocate(int64_t bytes);  // null when memory is exhausted
   static std::shared_ptr<Buffer> borrow(const void* data, int64_t bytes, std::shared_ptr<const void> owner);
+  // Zeros that take no memory until they are read, for data that is named but not needed. Null when impossible.
+  static std::shared_ptr<Buffer> zeros(int64_t bytes);
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
   void* data() const { return data_; }
   int64_t size() const { return size_; }
+  bool is_zeros() const { return zeros_; }
 
  private:
   Buffer() = default;
   void* data_ = nullptr;
   int64_t size_ = 0;
-  bool owned_ = false;
+  bool owned_ = false, zeros_ = false;
   std::shared_ptr<const void> owner_;
 };
 

@@ -1,4 +1,5 @@
 // Add: y = a + b, with numpy broadcasting.
+#include "ops/common/old_broadcast.h"
 #include "ops/op.h"
 
 namespace tenon::ops {
@@ -7,6 +8,7 @@ extern const Op op_add{
     .name = "Add",
     .version = 14,
     .compatible_from = 7,
+    .older = {{6, upgrade_broadcast_6}},
     .inputs = {{"A", kNumeric}, {"B", kNumeric}},
     .scalar = [](const ScalarArgs& a) { return a.x(0) + a.x(1); },
     .fusion = Fusion::broadcast,

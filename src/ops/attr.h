@@ -22,6 +22,8 @@ using AttrValue = std::variant<std::monostate, int64_t, float, std::string, Ints
 enum class AttrKind : uint8_t { none, i, f, s, ints, floats, strings, tensor, graph };  // index of AttrValue
 inline AttrKind kind(const AttrValue& v) { return AttrKind(v.index()); }
 const char* attr_kind_name(AttrKind k);
+// Bit for bit the same; subgraphs only when they are one object.
+bool same_attr(const AttrValue& a, const AttrValue& b);
 
 class Attrs {
  public:

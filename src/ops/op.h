@@ -27,6 +27,8 @@ struct ValueInfo {
 
 // Runs a subgraph of the node being executed (If, Loop, Scan, fused nodes): its attribute name and inputs in, outputs out.
 using RunSubgraph = std::function<Result<std::vector<Tensor>>(const std::string& attr, std::vector<Tensor> inputs)>;
+// The value of a symbol of the graph's shapes in this execution, where it is known.
+using SymbolValue = std::function<std::optional<int64_t>(const std::string& symbol)>;
 using InferSubgraph =
     std::function<Result<std::vector<ValueInfo>>(const std::string& attr, std::vector<ValueInfo> inputs)>;
 
@@ -65,6 +67,7 @@ struct RefArgs {
   std::span<const Tensor> in;                                // a null tensor where absent
   std::vector<Tensor>& out;
   RunSubgraph run_subgraph;
+  SymbolValue symbol;                                        // may be empty
 
   bool has(size_t i) const { return i < in.size() && bool(in[i]); }
   const Tensor& x(size_t i) const { return in[i]; }
@@ -160,6 +163,7 @@ struct Op {
   DType (*scalar_type)(const Attrs&, const std::vector<DType>& inputs) = nullptr;
   Status (*infer)(InferArgs&) = nullptr;
   Status (*reference)(RefArgs&) = nullptr;
+  bool view = false;                               // output 0 has the bytes of input 0; only the shape differs
   Fusion fusion = Fusion::opaque;
   bool deterministic = true;                       // false: draws random numbers, so it is never folded or merged
   Tolerance tolerance = {};
@@ -180,7 +184,7 @@ Status check_inputs(const Op& op, const std::vector<DType>& types);
 // Infers concretely, allocates outputs where that gives shapes, then runs the reference.
 Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs, size_t num_outputs,
                      std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph = {},
-                     const InferSubgraph& infer_subgraph = {});
+                     const InferSubgraph& infer_subgraph = {}, const SymbolValue& symbol = {});
 // Fills defaults and verifies names and kinds.
 Status normalize_attrs(const Op& op, Attrs& attrs);
 

@@ -12,9 +12,11 @@ namespace tenon {
 
 // In one list: name, number of operands. Float semantics are IEEE 754's; min and max give NaN if either side is NaN.
 // `div` of integers truncates; division of integers by zero gives 0. `mod` takes the sign of the divisor (Python),
-// `fmod` that of the dividend (C). `round` goes to nearest even. Comparisons and is_* give bool; `select` takes
-// (bool, a, b). `cast` converts to the instruction's type as ONNX's Cast does (saturating where the types say so).
-// Shifts are of unsigned integers; a shift by the width or more gives 0.
+// `fmod` that of the dividend (C), both also for a zero remainder of floats; integers modulo zero give 0. `round` goes
+// to nearest even. Integers wrap. Comparisons and is_* give bool; `select` takes (bool, a, b). `cast` converts to the
+// instruction's type as ONNX's Cast does (int_imm holds its options); a float outside an integer type's range gives
+// some value of that type. A shift by a negative amount or by the type's width or more shifts every bit out; to the
+// right, signed integers bring in copies of their sign.
 #define TENON_PRIMS(X)                                                                                            \
   X(input, 0) X(constant, 0)                                                                                      \
   X(neg, 1) X(abs, 1) X(sign, 1) X(floor, 1) X(ceil, 1) X(round, 1) X(trunc, 1) X(sqrt, 1) X(exp, 1) X(log, 1)    \
@@ -41,8 +43,10 @@ struct ScalarInst {
   int args[3] = {0, 0, 0};
   int input = 0;        // prim == input: which operand of the operator
   double imm = 0;       // prim == constant, floats
-  int64_t int_imm = 0;  // prim == constant, integers and bool; prim == cast: 1 to saturate (float8)
+  int64_t int_imm = 0;  // prim == constant, integers and bool; prim == cast: 1 to saturate (float8) + 2 * PowerRound
 };
+inline bool cast_saturates(const ScalarInst& inst) { return inst.int_imm & 1; }
+inline PowerRound cast_round(const ScalarInst& inst) { return PowerRound(inst.int_imm >> 1); }
 
 struct ScalarProgram {
   std::vector<ScalarInst> code;
@@ -86,6 +90,8 @@ S operator<(S a, S b);
 S operator<(S a, double b);
 S operator<=(S a, S b);
 S operator<=(S a, double b);
+S operator>(S a, S b);
+S operator>=(S a, S b);
 S operator>(S a, double b);
 S operator>=(S a, double b);
 S equal(S a, S b);
@@ -100,7 +106,7 @@ S unary(Prim prim, S a);               // result has a's type
 S binary(Prim prim, S a, S b);         // result has a's type
 S predicate(Prim prim, S a);           // result is bool
 S predicate(Prim prim, S a, S b);      // result is bool
-S cast(S a, DType to, bool saturate = true);
+S cast(S a, DType to, bool saturate = true, PowerRound round = PowerRound::up);
 
 // What an operator sees when it writes its program.
 struct ScalarArgs {

@@ -1,12 +1,28 @@
 #include "ops/attr.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace tenon {
 
 const char* attr_kind_name(AttrKind k) {
   static const char* const names[] = {"none", "int", "float", "string", "ints", "floats", "strings", "tensor", "graph"};
   return names[int(k)];
+}
+
+bool same_attr(const AttrValue& a, const AttrValue& b) {
+  auto same_bits = [](const float* x, const float* y, size_t n) { return n == 0 || std::memcmp(x, y, n * sizeof *x) == 0; };
+  return std::visit(
+      [&](const auto& x) {
+        using T = std::decay_t<decltype(x)>;
+        const T* y = std::get_if<T>(&b);
+        if (!y) return false;
+        if constexpr (std::is_same_v<T, float>) return same_bits(&x, y, 1);
+        else if constexpr (std::is_same_v<T, Floats>) return x.size() == y->size() && same_bits(x.data(), y->data(), x.size());
+        else if constexpr (std::is_same_v<T, Tensor>) return bool(x) == bool(*y) && (!x || x.identical(*y));
+        else return x == *y;
+      },
+      a);
 }
 
 Attrs::Attrs(std::initializer_list<std::pair<std::string, AttrValue>> items) {

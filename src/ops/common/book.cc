@@ -47,7 +47,8 @@ const char* fusion_name(Fusion f) {
 
 std::optional<Ints> InferArgs::const_ints(size_t i) const {
   if (!has(i)) return std::nullopt;
-  if (in[i].constant) return in[i].constant.to_ints();
+  constexpr int64_t kMost = int64_t(1) << 24;  // no list of axes, sizes or indices that inference reads is longer
+  if (in[i].constant) return in[i].constant.size() > kMost ? std::nullopt : std::optional(in[i].constant.to_ints());
   if (!in[i].value) return std::nullopt;
   return to_concrete(*in[i].value);
 }
@@ -141,7 +142,8 @@ Status infer_op(InferArgs& a) {
 }
 
 Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs, size_t num_outputs,
-                     std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph, const InferSubgraph& infer_subgraph) {
+                     std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph, const InferSubgraph& infer_subgraph,
+                     const SymbolValue& symbol) {
   InferArgs infer{op, attrs, {}, std::vector<ValueInfo>(num_outputs), nullptr, infer_subgraph};
   int fresh = 0;
   infer.fresh = [&fresh](const char*) { return Dim::symbol(cat("_", fresh++)); };
@@ -161,7 +163,7 @@ Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> i
   for (size_t i = 0; i < num_outputs; ++i)
     if (infer.out[i].ranked)
       if (auto shape = to_concrete(infer.out[i].shape)) outputs[i] = TRY(Tensor::allocate(infer.out[i].dtype, *shape));
-  RefArgs args{op, attrs, inputs, outputs, run_subgraph};
+  RefArgs args{op, attrs, inputs, outputs, run_subgraph, symbol};
   return op.reference ? op.reference(args) : reference_pointwise(args);
 }
 

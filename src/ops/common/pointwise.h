@@ -10,9 +10,15 @@ ScalarProgram scalar_program(const Op& op, const Attrs& attrs, const std::vector
 DType scalar_output_type(const Op& op, const Attrs& attrs, const std::vector<DType>& types);
 Status infer_pointwise(InferArgs& a);
 Status reference_pointwise(RefArgs& a);
+// As infer_pointwise where the other inputs must broadcast to the shape of the first ("unidirectional").
+Status infer_like_first(InferArgs& a);
+// A scalar_type: the operator answers yes or no.
+DType bool_type(const Attrs& attrs, const std::vector<DType>& inputs);
 
 // numpy's broadcasting of two shapes. Errors: two constants that differ and are not 1.
 Result<SymShape> broadcast_shapes(const SymShape& a, const SymShape& b);
+// Errors: `from` cannot be broadcast to `to`, whatever the symbols are.
+Status check_broadcasts_to(const SymShape& from, const SymShape& to);
 
 // Strides, in elements, to read a tensor of shape `from` as if it had shape `to` (0 where it is broadcast).
 // REQUIRES: from broadcasts to `to`.

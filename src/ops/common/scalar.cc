@@ -37,8 +37,8 @@ S emit(Prim prim, DType type, std::initializer_list<S> args) {
 
 S constant(ScalarProgram* program, DType type, double v) {
   ScalarInst inst{Prim::constant, type};
-  if (is_float(type)) inst.imm = v;
-  else inst.int_imm = int64_t(v);
+  inst.imm = is_float(type) ? v : 0;
+  if (!is_float(type)) store_double(DType::i64, &inst.int_imm, 0, v);  // saturates, where a C++ conversion would not
   program->code.push_back(inst);
   return S(program, int(program->code.size()) - 1);
 }
@@ -64,9 +64,9 @@ S unary(Prim prim, S a) { return emit(prim, a.type(), {a}); }
 S binary(Prim prim, S a, S b) { return emit(prim, a.type(), {a, b}); }
 S predicate(Prim prim, S a) { return emit(prim, DType::boolean, {a}); }
 S predicate(Prim prim, S a, S b) { return emit(prim, DType::boolean, {a, b}); }
-S cast(S a, DType to, bool saturate) {
+S cast(S a, DType to, bool saturate, PowerRound round) {
   S r = emit(Prim::cast, to, {a});
-  r.program()->code.back().int_imm = saturate;
+  r.program()->code.back().int_imm = int(saturate) + 2 * int(round);
   return r;
 }
 
@@ -87,6 +87,8 @@ S operator<(S a, S b) { return predicate(Prim::lt, a, b); }
 S operator<(S a, double b) { return a < a.same(b); }
 S operator<=(S a, S b) { return predicate(Prim::le, a, b); }
 S operator<=(S a, double b) { return a <= a.same(b); }
+S operator>(S a, S b) { return b < a; }
+S operator>=(S a, S b) { return b <= a; }
 S operator>(S a, double b) { return a.same(b) < a; }
 S operator>=(S a, double b) { return a.same(b) <= a; }
 S equal(S a, S b) { return predicate(Prim::eq, a, b); }
@@ -152,7 +154,8 @@ static double eval_float(Prim p, double a, double b) {
     case Prim::fmod: return std::fmod(a, b);
     case Prim::mod: {
       double m = std::fmod(a, b);
-      return m != 0 && (m < 0) != (b < 0) ? m + b : m;
+      if (m == 0) return std::copysign(0.0, b);
+      return (m < 0) != (b < 0) ? m + b : m;
     }
     case Prim::pow: return std::pow(a, b);
     case Prim::min: return std::isnan(a) || std::isnan(b) ? std::nan("") : std::min(a, b);
@@ -196,8 +199,10 @@ static int64_t eval_int(Prim p, DType t, int64_t a, int64_t b) {
     case Prim::bit_and: return a & b;
     case Prim::bit_or: return a | b;
     case Prim::bit_xor: return a ^ b;
-    case Prim::shift_left: return ub >= 64 ? 0 : int64_t(ua << ub);
-    case Prim::shift_right: return ub >= 64 ? 0 : int64_t(ua >> ub);
+    case Prim::shift_left: return ub >= uint64_t(bits(t)) ? 0 : int64_t(ua << ub);
+    case Prim::shift_right:
+      if (is_signed_int(t)) return a >> std::min<uint64_t>(ub, 63);
+      return ub >= uint64_t(bits(t)) ? 0 : int64_t(ua >> ub);
     case Prim::logical_and: return a && b;
     case Prim::logical_or: return a || b;
     case Prim::logical_xor: return bool(a) != bool(b);
@@ -214,14 +219,15 @@ union Word {
 }  // namespace
 
 // A value after conversion from type `from` to `to`, rounded to what `to` can hold.
-static Word convert(Word v, DType from, DType to, bool saturate) {
+static Word convert(Word v, DType from, const ScalarInst& cast) {
+  const DType to = cast.type;
   Word out;
   if (is_float(to)) {
-    double d = is_float(from) ? v.f : from == DType::u64 ? double(uint64_t(v.i)) : double(v.i);
-    if (to == DType::f32) out.f = double(float(d));
+    const double d = is_float(from) ? v.f : from == DType::u64 ? double(uint64_t(v.i)) : double(v.i);
+    // Straight from the integer: by way of a double it would round twice.
+    if (to == DType::f32) out.f = is_float(from) ? float(d) : from == DType::u64 ? float(uint64_t(v.i)) : float(v.i);
     else if (to == DType::f64) out.f = d;
-    else if (to == DType::bf16) out.f = bf16_to_f32(f32_to_bf16(float(d)));
-    else out.f = decode_float(to, encode_float(to, d, saturate));
+    else out.f = decode_float(to, encode_float(to, d, cast_saturates(cast), cast_round(cast)));
   } else if (is_float(from)) {
     int64_t raw[1];
     double d[1] = {v.f};
@@ -263,7 +269,7 @@ void run_scalar(const ScalarProgram& program, int64_t n, const void* const* inpu
             if (floating) r[i].f = inst.imm;
             else r[i].i = inst.int_imm;
             break;
-          case Prim::cast: r[i] = convert(a[i], operand, inst.type, inst.int_imm != 0); break;
+          case Prim::cast: r[i] = convert(a[i], operand, inst); break;
           case Prim::select: r[i] = a[i].i ? b[i] : c[i]; break;
           case Prim::is_nan: r[i].i = is_float(operand) && std::isnan(a[i].f); break;
           case Prim::is_inf: r[i].i = is_float(operand) && std::isinf(a[i].f); break;

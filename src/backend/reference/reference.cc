@@ -1,0 +1,98 @@
+#include "backend/reference/reference.h"
+
+#include "backend/host.h"
+#include <cstring>
+
+#include "ir/interpreter.h"
+#include "ops/common/pointwise.h"
+
+namespace tenon::reference {
+
+namespace {
+
+Tensor borrow(const TensorDesc& d, const void* data) {
+  if (d.dtype == DType::none || !data) return {};
+  return Tensor(d.dtype, d.shape, Buffer::borrow(data, byte_size(d.dtype, num_elements(d.shape)), nullptr));
+}
+
+class ReferenceLaunch : public Launch {
+ public:
+  ReferenceLaunch(const Op& op, const Attrs& attrs, std::vector<TensorDesc> in, std::vector<TensorDesc> out)
+      : op_(op), attrs_(attrs), in_(std::move(in)), out_(std::move(out)) {}
+
+  Status run(const LaunchArgs& args) override {
+    std::vector<Tensor> in, out;
+    for (size_t i = 0; i < in_.size(); ++i) in.push_back(borrow(in_[i], args.inputs[i]));
+    for (size_t i = 0; i < out_.size(); ++i) {
+      // An output that nobody wants still needs a place, since references write all they compute.
+      if (args.outputs[i]) out.push_back(borrow(out_[i], args.outputs[i]));
+      else out.push_back(out_[i].dtype == DType::none ? Tensor() : TRY(Tensor::allocate(out_[i].dtype, out_[i].shape)));
+    }
+    RefArgs a{op_, attrs_, in, out, nullptr};
+    const std::vector<Tensor> given = out;
+    TRY(op_.reference ? op_.reference(a) : reference_pointwise(a));
+    for (size_t i = 0; i < out_.size(); ++i) {  // a reference may have allocated its own output
+      if (!args.outputs[i] || out[i].data() == given[i].data()) continue;
+      if (out[i].shape() != out_[i].shape) return internal_error("the reference gave shape ", out[i].shape(), " instead of ", out_[i].shape);
+      std::memcpy(args.outputs[i], out[i].data(), size_t(out[i].bytes()));
+    }
+    return {};
+  }
+
+ private:
+  const Op& op_;
+  const Attrs& attrs_;
+  std::vector<TensorDesc> in_, out_;
+};
+
+class ReferenceKernel : public Kernel {
+ public:
+  explicit ReferenceKernel(const Node& node) : op_(*node.op), attrs_(node.attrs) {}
+
+  Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> in, std::span<const TensorDesc> out) const override {
+    return std::unique_ptr<Launch>(std::make_unique<ReferenceLaunch>(
+        op_, attrs_, std::vector(in.begin(), in.end()), std::vector(out.begin(), out.end())));
+  }
+  bool can_run_dynamic() const override { return true; }
+  Status run_dynamic(std::span<const Tensor> in, std::vector<Tensor>& out, const RunSubgraph& run) const override {
+    if (run) {  // control flow: its results come out of the body, so their shapes need not be inferred first
+      RefArgs a{op_, attrs_, in, out, run};
+      return op_.reference(a);
+    }
+    out = TRY(interpret_node(op_, attrs_, in, out.size()));
+    return {};
+  }
+
+ private:
+  const Op& op_;
+  const Attrs attrs_;
+};
+
+class ReferenceDevice : public HostDevice {
+ public:
+  std::string description() const override { return "reference kernels on the host"; }
+  Result<std::unique_ptr<Kernel>> load(const KernelSource& s) override { return make_kernel(s.node); }
+};
+
+class ReferenceCompiler : public KernelCompiler {
+ public:
+  std::string target() const override { return "reference"; }
+  KernelAnswer supports(const KernelRequest&) const override { return {true, ""}; }
+  Result<KernelImage> compile(const KernelRequest&) override { return make_image(); }
+};
+
+}  // namespace
+
+KernelImage make_image() { return {"reference", "reference", "", {}}; }
+
+std::unique_ptr<Kernel> make_kernel(const Node& node) { return std::make_unique<ReferenceKernel>(node); }
+
+Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string&) {
+  return std::unique_ptr<KernelCompiler>(std::make_unique<ReferenceCompiler>());
+}
+
+Result<std::shared_ptr<Device>> open_device(const std::string&, int) {
+  return std::shared_ptr<Device>(std::make_shared<ReferenceDevice>());
+}
+
+}  // namespace tenon::reference

@@ -1,0 +1,54 @@
+// The list of backends: the one place that names them all.
+#include "backend/backend.h"
+#include "backend/compiler.h"
+#include "backend/cpu/cpu.h"
+#include "backend/reference/reference.h"
+
+namespace tenon {
+
+namespace {
+struct Entry {
+  const char* name;
+  Result<std::unique_ptr<KernelCompiler>> (*compiler)(const std::string& target);
+  Result<std::shared_ptr<Device>> (*open)(const std::string& target, int ordinal);
+};
+constexpr Entry kBackends[] = {
+    {"cpu", cpu::create_compiler, cpu::open_device},
+    {"reference", reference::create_compiler, reference::open_device},
+};
+
+const Entry* find(const std::string& device) {
+  for (const Entry& e : kBackends)
+    if (device == e.name) return &e;
+  return nullptr;
+}
+
+Status unknown(const std::string& device) {
+  return Status(Code::unavailable, cat("no device '", escape(device), "'; there are: ", join(device_names(), ", ")),
+                "tenon doctor");
+}
+}  // namespace
+
+std::vector<std::string> device_names() {
+  std::vector<std::string> names;
+  for (const Entry& e : kBackends) names.push_back(e.name);
+  return names;
+}
+
+Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string& device, const std::string& target) {
+  const Entry* e = find(device);
+  if (!e) return unknown(device);
+  return e->compiler(target);
+}
+
+Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordinal) {
+  const Entry* e = find(target.substr(0, target.find(':')));
+  if (!e) return unknown(target);
+  return e->open(target, ordinal);
+}
+
+Status Kernel::run_dynamic(std::span<const Tensor>, std::vector<Tensor>&, const RunSubgraph&) const {
+  return internal_error("this kernel needs to know its output shapes");
+}
+
+}  // namespace tenon

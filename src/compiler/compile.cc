@@ -1,0 +1,71 @@
+#include "compiler/compile.h"
+
+#include <xxhash.h>
+
+#include "compiler/golden.h"
+#include "compiler/report.h"
+#include "engine/engine_file.h"
+#include "lowering/lower.h"
+
+namespace tenon {
+
+static std::string hash_of(std::span<const uint8_t> bytes) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(XXH3_64bits(bytes.data(), bytes.size())));
+  return text;
+}
+
+Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& hash, const BuildOptions& options,
+                                  const Progress& progress) {
+  const Status stopped(Code::cancelled, "the build was interrupted; nothing was written");
+  auto report = [&](const char* stage, int64_t done, int64_t total) { return !progress || progress(stage, done, total); };
+  if (options.precision != "fp32")
+    return Status(Code::unsupported, cat("precision '", escape(options.precision), "' is not built yet; there is: fp32"), "--precision fp32");
+  auto compiler = TRY(create_compiler(options.device, options.target));
+
+  // Shapes, then passes, then kernels.
+  BuildResult out;
+  EngineContent& engine = out.content;
+  engine.profiles = TRY(apply_shapes(model.graph, options.shapes));
+  if (!report("optimise", 0, 0)) return stopped;
+  engine.graph = TRY(optimize(model.graph, options.passes, &out.passes));
+  bool interrupted = false;
+  LowerOptions lowering{[&](int64_t done, int64_t total) { interrupted = interrupted || !report("kernels", done, total); }};
+  engine.steps = TRY(lower(engine.graph, *compiler, lowering));
+  if (interrupted) return stopped;
+
+  // Evidence, then bytes.
+  if (!report("golden", 0, 0)) return stopped;
+  if (options.golden) engine.golden = make_golden(model.graph, engine.profiles[0]);
+  engine.target = compiler->target();
+  engine.precision = options.precision;
+  engine.model_name = options.model_name;
+  engine.producer = model.producer;
+  engine.opset = model.opset;
+  engine.model_hash = hash;
+  engine.report = make_report(engine, out.passes);
+  if (!report("write", 0, 0)) return stopped;
+  out.bytes = TRY(serialize_engine(engine));
+  return out;
+}
+
+Result<BuildResult> compile_bytes(std::span<const uint8_t> bytes, const std::string& folder, const BuildOptions& options,
+                                  const Progress& progress) {
+  if (progress) progress("parse", 0, 0);
+  auto model = TRY(onnx::import_bytes(bytes, nullptr, folder));
+  return compile_model(std::move(model), hash_of(bytes), options, progress);
+}
+
+Result<BuildResult> compile_file(const std::string& path, const BuildOptions& options, const Progress& progress) {
+  if (progress) progress("parse", 0, 0);
+  auto model = TRY(onnx::import_file(path));
+  auto file = TRY(MappedFile::open(path));
+  BuildOptions named = options;
+  if (named.model_name.empty()) {
+    named.model_name = path.substr(path.rfind('/') + 1);
+    if (size_t dot = named.model_name.rfind('.'); dot != std::string::npos) named.model_name.resize(dot);
+  }
+  return compile_model(std::move(model), hash_of(file->bytes()), named, progress);
+}
+
+}  // namespace tenon

@@ -1,0 +1,15 @@
+// The build report: what became of the model, as the JSON that the engine keeps and `tenon inspect` shows.
+#pragma once
+
+#include "engine/content.h"
+#include "passes/pipeline.h"
+
+namespace tenon {
+
+// Passes with node counts, kernels with the ONNX nodes that each does, fallbacks with reasons. No times: the same build
+// gives the same bytes.
+std::string make_report(const EngineContent& content, const PassReport& passes);
+// Fallback nodes, one line each, for messages: "NonZero 'nz': its result's size depends on data".
+std::vector<std::string> list_fallbacks(const EngineContent& content);
+
+}  // namespace tenon

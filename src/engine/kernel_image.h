@@ -1,0 +1,20 @@
+// KernelImage: what compiling one node for a device gives, and what the engine file stores of it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/tensor.h"
+
+namespace tenon {
+
+struct KernelImage {
+  std::string backend;       // "cpu"
+  std::string kernel;        // the variant, for example "matmul.avx512"
+  std::string config;        // the kernel's own parameters as text
+  std::vector<Tensor> data;  // packed weights or machine code; 64-byte aligned in the engine
+  // Inputs that the kernel no longer reads because `data` holds them; their constants need not be stored.
+  std::vector<int> absorbed_inputs;
+};
+
+}  // namespace tenon

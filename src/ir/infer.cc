@@ -1,0 +1,83 @@
+#include "ir/infer.h"
+
+namespace tenon {
+
+// Whether `d` is a symbol that inference made up after it had made up `since` others. Their names are "_hint_number".
+static bool made_up(const Dim& d, int64_t since) {
+  if (!d.is_symbol()) return false;
+  const std::string s = d.to_string();
+  size_t under = s.rfind('_');
+  int64_t number;
+  return s[0] == '_' && under > 0 && parse_int(std::string_view(s).substr(under + 1), number) && number > since;
+}
+
+// Takes over what is newly known, but keeps an old symbol where inference made up a new one.
+static void merge(ValueInfo& value, ValueInfo inferred, int64_t fresh_before) {
+  const bool same_rank = value.ranked && inferred.ranked && value.shape.size() == inferred.shape.size();
+  if (same_rank)
+    for (size_t i = 0; i < value.shape.size(); ++i)
+      if (made_up(inferred.shape[i], fresh_before)) inferred.shape[i] = value.shape[i];
+  if (!inferred.ranked && value.ranked) inferred.ranked = true, inferred.shape = value.shape;
+  inferred.constant = value.constant;
+  value = std::move(inferred);
+}
+
+static Result<std::vector<ValueInfo>> infer_subgraph(Attrs& attrs, const std::string& attr, std::vector<ValueInfo> in,
+                                                     int64_t outer_symbols) {
+  GraphPtr body = attrs.graph(attr);
+  if (!body) return invalid_model("attribute '", attr, "' is missing");
+  Graph g = *body;
+  g.fresh_symbols = std::max(g.fresh_symbols, outer_symbols);
+  if (in.size() != g.inputs.size())
+    return invalid_model("subgraph '", attr, "' takes ", g.inputs.size(), " inputs, ", in.size(), " are given");
+  for (size_t i = 0; i < in.size(); ++i) {
+    ValueInfo& v = g.value(g.inputs[i]).info;
+    v = std::move(in[i]);
+    v.constant = Tensor();  // it differs from call to call
+  }
+  TRY(infer_graph(g));
+  std::vector<ValueInfo> out;
+  for (ValueId v : g.outputs) {
+    out.push_back(g.info(v));
+    out.back().constant = Tensor();
+  }
+  attrs.set(attr, std::make_shared<const Graph>(std::move(g)));
+  return out;
+}
+
+Status infer_node(Graph& g, Node& node) {
+  InferArgs a{*node.op, node.attrs, {}, std::vector<ValueInfo>(node.outputs.size()), nullptr, nullptr};
+  for (ValueId v : node.inputs) a.in.push_back(v == kNoValue ? ValueInfo{} : g.info(v));
+  const int64_t fresh_before = g.fresh_symbols;
+  a.fresh = [&g](const char* hint) { return g.fresh_symbol(hint); };
+  Attrs refined = node.attrs;
+  a.infer_subgraph = [&](const std::string& attr, std::vector<ValueInfo> in) -> Result<std::vector<ValueInfo>> {
+    auto out = infer_subgraph(refined, attr, std::move(in), fresh_before);
+    if (!out.ok()) return out;
+    // A size that only the body's data decides is unknown anew out here.
+    for (ValueInfo& v : *out)
+      for (Dim& d : v.shape) {
+        std::set<std::string> symbols;
+        d.collect_symbols(symbols);
+        for (const std::string& symbol : symbols)
+          if (made_up(Dim::symbol(symbol), fresh_before)) {
+            d = g.fresh_symbol("body");
+            break;
+          }
+      }
+    return out;
+  };
+  Status status = infer_op(a);
+  if (!status.ok()) return status.with_prefix(describe(node) + ": ");
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    if (node.outputs[i] != kNoValue) merge(g.value(node.outputs[i]).info, std::move(a.out[i]), fresh_before);
+  node.attrs = std::move(refined);
+  return {};
+}
+
+Status infer_graph(Graph& g) {
+  for (Node& n : g.nodes) TRY(infer_node(g, n));
+  return {};
+}
+
+}  // namespace tenon

@@ -1,0 +1,18 @@
+// Asinh: y = ln(x + sqrt(x^2 + 1)).
+#include "ops/op.h"
+
+namespace tenon::ops {
+
+extern const Op op_asinh{
+    .name = "Asinh",
+    .version = 22,
+    .compatible_from = 9,
+    .inputs = {{"input", kFloats}},
+    .outputs = {{"output"}},
+    .scalar = [](const ScalarArgs& a) { return unary(Prim::asinh, a.x(0)); },
+    .fusion = Fusion::elementwise,
+    .tolerance = {.f32 = 8},
+    .samples = {{{{{2, 3, 5}}}}, {{{{0, 4}}}}, {{{{17}, DType::f16}}}},
+};
+
+}  // namespace tenon::ops

@@ -1,0 +1,195 @@
+// Attention: Y = softmax(cap(Q K' * scale) + bias) V, where bias holds attn_mask, the causal and window
+// limits and the padding of an external cache. Heads of Q may share heads of K and V; past keys and values
+// are put before the new.
+#include "ops/common/attention.h"
+
+#include <cmath>
+
+#include "ops/common/matmul.h"
+#include "ops/common/pointwise.h"
+
+namespace tenon::ops {
+
+enum Input : size_t { kQ, kK, kV, kMask, kPastK, kPastV, kValid };
+
+static Status infer(InferArgs& a) {
+  const int64_t stage = a.attrs.i("qk_matmul_output_mode");
+  if (stage < 0 || stage > 3) return invalid_model("qk_matmul_output_mode is ", stage);
+  for (const char* side : {"left_window_size", "right_window_size"})
+    if (a.attrs.i(side, -1) < -1) return invalid_model(side, " is ", a.attrs.i(side));
+  if (a.has(kPastK) != a.has(kPastV)) return invalid_model("past_key and past_value must be given together");
+  if (a.has(kPastK) && a.has(kValid)) return invalid_model("nonpad_kv_seqlen cannot be used with past_key");
+  const HeadDims q = TRY(head_dims(a, kQ, a.attrs.i("q_num_heads"))),
+                 k = TRY(head_dims(a, kK, a.attrs.i("kv_num_heads"))),
+                 v = TRY(head_dims(a, kV, a.attrs.i("kv_num_heads")));
+  if (a.ranked(kQ) && a.ranked(kK) && a.ranked(kV) && (a.rank(kQ) != a.rank(kK) || a.rank(kQ) != a.rank(kV)))
+    return invalid_model("Q, K and V have ranks ", a.rank(kQ), ", ", a.rank(kK), " and ", a.rank(kV));
+  Dim batch = TRY(unify_dims(TRY(unify_dims(q.batch, k.batch, "the batch")), v.batch, "the batch"));
+  TRY(unify_dims(q.size, k.size, "the head size of Q and K"));
+  const Dim kv_heads = TRY(unify_dims(k.heads, v.heads, "the number of heads of K and V"));
+  const Dim kv_len = TRY(unify_dims(k.length, v.length, "the length of K and V"));
+  if (q.heads.is_const() && kv_heads.is_const() &&
+      (kv_heads.constant() < 1 ? q.heads.constant() != 0 : q.heads.constant() % kv_heads.constant() != 0))
+    return invalid_model("Q has ", q.heads.constant(), " heads, which ", kv_heads.constant(),
+                         " heads of K do not divide");
+  Dim total = kv_len;
+  if (a.has(kPastK)) {
+    const char* const names[] = {"the batch", "the number of heads", "the past length", "the head size"};
+    Dim past;
+    for (size_t i : {kPastK, kPastV}) {
+      if (!a.ranked(i)) {
+        if (i == kPastK) past = a.fresh("past");
+        continue;
+      }
+      if (a.rank(i) != 4) return invalid_model("past_key and past_value must have rank 4");
+      const Dim want[] = {batch, kv_heads, i == kPastK ? a.shape(i)[2] : past, i == kPastK ? k.size : v.size};
+      for (size_t d = 0; d < 4; ++d) TRY(unify_dims(a.shape(i)[d], want[d], names[d]));
+      if (i == kPastK) past = a.shape(i)[2];
+    }
+    total = past + kv_len;
+  }
+  if (a.ranked(kMask)) {
+    const SymShape& mask = a.shape(kMask);
+    if (mask.empty() || mask.size() > 4)
+      return invalid_model("attn_mask must have rank 1 to 4, it has ", mask.size());
+    const Dim want[] = {batch, q.heads, q.length, total};
+    for (size_t i = 0; i < mask.size(); ++i) {
+      const Dim &have = mask[mask.size() - 1 - i], &full = want[3 - i];
+      if (!have.is_const() || !full.is_const() || have.is(1)) continue;
+      if (i == 0 ? have.constant() > full.constant() : !(have == full))
+        return invalid_model("attn_mask of shape ", to_string(mask), " does not fit [", batch.to_string(),
+                             ", ", q.heads.to_string(), ", ", q.length.to_string(), ", ", total.to_string(),
+                             "]");
+    }
+  }
+  if (a.ranked(kValid)) {
+    if (a.rank(kValid) != 1) return invalid_model("nonpad_kv_seqlen must be a vector");
+    TRY(unify_dims(a.shape(kValid)[0], batch, "the batch"));
+  }
+  if (!a.ranked(kQ))
+    a.set_unranked(0, a.dtype(kQ));
+  else if (a.rank(kQ) == 4)
+    a.set(0, a.dtype(kQ), {batch, q.heads, q.length, v.size});
+  else
+    a.set(0, a.dtype(kQ), {batch, q.length, q.heads * v.size});
+  a.set(1, a.dtype(kK), {batch, kv_heads, total, k.size});
+  a.set(2, a.dtype(kV), {batch, kv_heads, total, v.size});
+  a.set(3, a.dtype(kQ), {batch, q.heads, q.length, total});
+  return {};
+}
+
+// Fills the bias of a row from masks and positions.
+struct Bias {
+  std::vector<double> mask;    // as a bias: -inf where a key is shut out; of the shape below
+  Shape strides;               // of the mask for [batch, head, query, key]
+  int64_t mask_len = 0;        // keys from here on are shut out by the mask
+  std::vector<int64_t> valid;  // keys that are no padding, by batch; empty: all
+  int64_t past = 0, q_len = 0, kv_len = 0, left = -1, right = -1;
+  bool causal = false;
+
+  void operator()(int64_t b, int64_t h, int64_t i, double* row) const {
+    const int64_t position = i + (valid.empty() ? past : valid[size_t(b)] - q_len);
+    const int64_t at = mask.empty() ? 0 : b * strides[0] + h * strides[1] + i * strides[2];
+    for (int64_t j = 0; j < kv_len; ++j) {
+      if (!mask.empty() || mask_len < kv_len)
+        row[j] = j < mask_len ? mask[size_t(at + j * strides[3])] : -HUGE_VAL;
+      const bool shut = (causal && j > position) || (left >= 0 && position - j > left) ||
+                        (right >= 0 && j - position > right) || (!valid.empty() && j >= valid[size_t(b)]);
+      if (shut) row[j] = -HUGE_VAL;
+    }
+  }
+};
+
+static void read_mask(const Tensor& m, const AttentionProblem& p, Bias& bias) {
+  bias.mask = m.to_doubles();
+  if (m.dtype() == DType::boolean)
+    for (double& v : bias.mask) v = v != 0 ? 0 : -HUGE_VAL;
+  bias.mask_len = m.shape().back();
+  bias.strides = broadcast_strides(m.shape(), {p.batch, p.q_heads, p.q_len, bias.mask_len});
+}
+
+static Status reference(RefArgs& a) {
+  const Tensor &q = a.x(kQ), &k = a.x(kK), &v = a.x(kV);
+  const bool packed = q.rank() == 3;
+  AttentionProblem p;
+  p.batch = q.dim(0);
+  p.q_heads = packed ? a.attrs.i("q_num_heads") : q.dim(1);
+  p.kv_heads = packed ? a.attrs.i("kv_num_heads") : k.dim(1);
+  p.q_len = packed ? q.dim(1) : q.dim(2);
+  const int64_t new_len = packed ? k.dim(1) : k.dim(2), past = a.has(kPastK) ? a.x(kPastK).dim(2) : 0;
+  p.kv_len = past + new_len;
+  p.head = packed ? q.dim(2) / p.q_heads : q.dim(3);
+  p.v_head = packed ? v.dim(2) / p.kv_heads : v.dim(3);
+  p.q = q.to_doubles(), p.k = k.to_doubles(), p.v = v.to_doubles();
+  if (packed) {
+    p.q = split_heads(p.q, p.batch, p.q_len, p.q_heads);
+    p.k = split_heads(p.k, p.batch, new_len, p.kv_heads);
+    p.v = split_heads(p.v, p.batch, new_len, p.kv_heads);
+  }
+  if (past) {
+    p.k = join_middle(a.x(kPastK).to_doubles(), p.k, p.batch * p.kv_heads);
+    p.v = join_middle(a.x(kPastV).to_doubles(), p.v, p.batch * p.kv_heads);
+  }
+  p.scale = a.attrs.has("scale") ? double(a.attrs.f("scale")) : p.head ? 1 / std::sqrt(double(p.head)) : 1;
+  p.softcap = a.attrs.f("softcap");
+
+  Bias bias;
+  bias.past = past, bias.q_len = p.q_len, bias.kv_len = bias.mask_len = p.kv_len;
+  bias.left = a.attrs.i("left_window_size", -1), bias.right = a.attrs.i("right_window_size", -1);
+  bias.causal = a.attrs.i("is_causal") != 0;
+  if (a.has(kMask)) read_mask(a.x(kMask), p, bias);
+  if (a.has(kValid)) bias.valid = a.x(kValid).to_ints();
+  for (int64_t n : bias.valid)
+    if (n < 0 || n > p.kv_len)
+      return invalid_argument("nonpad_kv_seqlen ", n, " is out of range [0, ", p.kv_len, "]");
+  p.bias = bias;
+
+  std::vector<double> logits;
+  const auto stage = AttentionStage(a.attrs.i("qk_matmul_output_mode"));
+  std::vector<double> y = attention(p, stage, a.wants(3) ? &logits : nullptr);
+  if (packed) y = merge_heads(y, p.batch, p.q_heads, p.q_len);
+  const std::vector<double>* results[] = {&y, &p.k, &p.v, &logits};
+  for (size_t i = 0; i < 4 && a.wants(i); ++i)
+    store_doubles(a.y(i).dtype(), a.y(i).data(), 0, a.y(i).size(), results[i]->data());
+  return {};
+}
+
+extern const Op op_attention{
+    .name = "Attention",
+    .version = 25,
+    .compatible_from = 23,
+    .inputs = {{"Q", kFloats, 'T'},
+               {"K", kFloats, 'T'},
+               {"V", kFloats, 'V'},
+               {"attn_mask", kNumeric | kBool, 0, Param::optional},
+               {"past_key", kFloats, 'T', Param::optional},
+               {"past_value", kFloats, 'V', Param::optional},
+               {"nonpad_kv_seqlen", DType::i64, 0, Param::optional}},
+    .outputs = {{"Y"},
+                {"present_key", kFloats, 'T', Param::optional},
+                {"present_value", kFloats, 'V', Param::optional},
+                {"qk_matmul_output", kFloats, 'T', Param::optional}},
+    .attrs = {{"is_causal", int64_t(0)},
+              optional_attr("kv_num_heads", AttrKind::i),
+              {"left_window_size", int64_t(-1)},
+              optional_attr("q_num_heads", AttrKind::i),
+              {"qk_matmul_output_mode", int64_t(0)},
+              {"right_window_size", int64_t(-1)},
+              optional_attr("scale", AttrKind::f),
+              {"softcap", 0.0f},
+              optional_attr("softmax_precision", AttrKind::i)},
+    .infer = infer,
+    .reference = reference,
+    .fusion = Fusion::out_elementwise_fusable,
+    .tolerance = {.f32 = 32},
+    .samples =
+        {{{{{2, 3, 4, 8}}, {{2, 3, 6, 8}}, {{2, 3, 6, 5}}}},
+         {{{{1, 4, 5, 8}}, {{1, 2, 5, 8}}, {{1, 2, 5, 8}}}, {{"is_causal", int64_t(1)}}},
+         {{{{2, 3, 12}}, {{2, 5, 12}}, {{2, 5, 12}}, {{3, 5}}},
+          {{"q_num_heads", int64_t(3)}, {"kv_num_heads", int64_t(3)}}},
+         {{{{1, 2, 3, 4}}, {{1, 2, 3, 4}}, {{1, 2, 3, 4}}, {.absent = true}, {{1, 2, 7, 4}}, {{1, 2, 7, 4}}},
+          {},
+          3}},
+};
+
+}  // namespace tenon::ops

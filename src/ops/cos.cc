@@ -1,0 +1,18 @@
+// Cos: y = cos(x).
+#include "ops/op.h"
+
+namespace tenon::ops {
+
+extern const Op op_cos{
+    .name = "Cos",
+    .version = 22,
+    .compatible_from = 7,
+    .inputs = {{"input", kFloats}},
+    .outputs = {{"output"}},
+    .scalar = [](const ScalarArgs& a) { return unary(Prim::cos, a.x(0)); },
+    .fusion = Fusion::elementwise,
+    .tolerance = {.f32 = 8},
+    .samples = {{{{{2, 3, 5}}}}, {{{{0, 4}}}}, {{{{17}, DType::f16}}}},
+};
+
+}  // namespace tenon::ops

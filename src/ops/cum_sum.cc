@@ -1,0 +1,22 @@
+// CumSum: running sums along `axis`; exclusive leaves each element itself out, reverse starts at the end.
+#include "ops/common/cumulative.h"
+
+namespace tenon::ops {
+
+extern const Op op_cum_sum{
+    .name = "CumSum",
+    .version = 14,
+    .compatible_from = 11,
+    .inputs = {{"x", kCumulative}, {"axis", kIndex, 0}},
+    .outputs = {{"y"}},
+    .attrs = {{"exclusive", int64_t(0)}, {"reverse", int64_t(0)}},
+    .infer = infer_cumulative,
+    .reference = reference_cum_sum,
+    .tolerance = {16, 4},
+    .samples = {{{{{2, 5, 3}}, {{}, DType::i64, 0, 0, {1}}}},
+                {{{{7}, DType::i32, -3, 3}, {{}, DType::i32, 0, 0, {-1}}},
+                 {{"exclusive", int64_t(1)}, {"reverse", int64_t(1)}}},
+                {{{{0, 2}}, {{}, DType::i64, 0, 0, {0}}}}},
+};
+
+}  // namespace tenon::ops

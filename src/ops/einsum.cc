@@ -1,0 +1,243 @@
+// Einsum: y[output labels] = sum over the other labels of the product of the inputs, as in "bij,bjk->bik".
+#include <algorithm>
+#include <string>
+
+#include "ops/common/matmul.h"
+#include "ops/common/pointwise.h"
+
+namespace tenon::ops {
+
+// Letters are labels 0..51, dimensions of the ellipsis come after them.
+struct Equation {
+  std::vector<std::vector<int>> terms;  // one label for each dimension of an input
+  std::vector<int> output;
+  int labels = 52;
+};
+
+static int label_of(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  return c >= 'a' && c <= 'z' ? c - 'a' + 26 : -1;
+}
+
+// "ij...k" as letters before and after the ellipsis.
+struct Term {
+  std::vector<int> before, after;
+  bool ellipsis = false;
+};
+
+static Result<Term> parse_term(std::string_view text) {
+  Term t;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '.') {
+      if (t.ellipsis || text.substr(i, 3) != "...")
+        return invalid_model("Einsum term '", text, "' has stray dots");
+      t.ellipsis = true;
+      i += 2;
+      continue;
+    }
+    const int label = label_of(text[i]);
+    if (label < 0)
+      return invalid_model("Einsum term '", text, "' has the character '", escape(text.substr(i, 1)), "'");
+    (t.ellipsis ? t.after : t.before).push_back(label);
+  }
+  return t;
+}
+
+// `ranks[i]` is the rank of input i.
+static Result<Equation> parse_equation(std::string text, const std::vector<size_t>& ranks) {
+  std::erase(text, ' ');
+  const size_t arrow = text.find("->");
+  const std::vector<std::string> parts = split(std::string_view(text).substr(0, arrow), ',');
+  if (parts.size() != ranks.size())
+    return invalid_model("Einsum equation '", escape(text), "' has ", parts.size(), " terms for ",
+                         ranks.size(), " inputs");
+  Equation eq;
+  std::vector<Term> terms;
+  size_t widest = 0;  // dimensions that the ellipsis stands for
+  for (size_t i = 0; i < parts.size(); ++i) {
+    terms.push_back(TRY(parse_term(parts[i])));
+    const size_t named = terms[i].before.size() + terms[i].after.size();
+    if (terms[i].ellipsis ? ranks[i] < named : ranks[i] != named)
+      return invalid_model("Einsum term '", parts[i], "' does not fit input ", i, " of rank ", ranks[i]);
+    widest = std::max(widest, ranks[i] - named);
+  }
+  eq.labels = 52 + int(widest);
+  std::vector<int> seen(52, 0);
+  for (size_t i = 0; i < terms.size(); ++i) {
+    std::vector<int> t = terms[i].before;
+    const size_t dims = ranks[i] - t.size() - terms[i].after.size();
+    for (size_t e = widest - dims; e < widest; ++e) t.push_back(52 + int(e));  // aligned at the right
+    t.insert(t.end(), terms[i].after.begin(), terms[i].after.end());
+    for (int label : t)
+      if (label < 52) ++seen[size_t(label)];
+    eq.terms.push_back(std::move(t));
+  }
+  auto push_ellipsis = [&] {
+    for (size_t e = 0; e < widest; ++e) eq.output.push_back(52 + int(e));
+  };
+  if (arrow == std::string::npos) {
+    push_ellipsis();
+    for (int label = 0; label < 52; ++label)
+      if (seen[size_t(label)] == 1) eq.output.push_back(label);
+    return eq;
+  }
+  const Term out = TRY(parse_term(std::string_view(text).substr(arrow + 2)));
+  eq.output = out.before;
+  if (out.ellipsis) push_ellipsis();
+  eq.output.insert(eq.output.end(), out.after.begin(), out.after.end());
+  for (size_t i = 0; i < eq.output.size(); ++i) {
+    const int label = eq.output[i];
+    if (label < 52 && !seen[size_t(label)])
+      return invalid_model("an output label of '", escape(text), "' is in no input");
+    if (std::count(eq.output.begin(), eq.output.end(), label) > 1)
+      return invalid_model("an output label of '", escape(text), "' is there twice");
+  }
+  return eq;
+}
+
+static Status infer(InferArgs& a) {
+  std::vector<size_t> ranks;
+  for (size_t i = 0; i < a.in.size(); ++i) {
+    if (!a.ranked(i)) return a.set_unranked(0, a.dtype(0)), Status();
+    ranks.push_back(size_t(a.rank(i)));
+  }
+  const Equation eq = TRY(parse_equation(a.attrs.s("equation"), ranks));
+  std::vector<Dim> sizes(size_t(eq.labels), Dim(1));
+  for (size_t i = 0; i < eq.terms.size(); ++i)
+    for (size_t d = 0; d < eq.terms[i].size(); ++d) {
+      Dim& size = sizes[size_t(eq.terms[i][d])];
+      const Dim& dim = a.shape(i)[d];
+      if (size.is(1))
+        size = dim;
+      else if (!dim.is(1))
+        size = TRY(unify_dims(size, dim, "a labelled dimension"));
+    }
+  SymShape shape;
+  for (int label : eq.output) shape.push_back(sizes[size_t(label)]);
+  a.set(0, a.dtype(0), shape);
+  return {};
+}
+
+// An array whose dimensions carry labels; elements are double or int64.
+struct Labelled {
+  Tensor data;
+  std::vector<int> labels;
+
+  // Distance between neighbours along a label: 0 where it is absent or broadcast, a diagonal where it is
+  // repeated.
+  int64_t stride(int label) const {
+    const Shape strides = row_major_strides(data.shape());
+    int64_t sum = 0;
+    for (size_t d = 0; d < labels.size(); ++d)
+      if (labels[d] == label && data.shape()[d] != 1) sum += strides[d];
+    return sum;
+  }
+};
+
+// The product of two arrays, summed over the labels that are not in `keep`.
+template <class T>
+static Result<Labelled> contract(const Labelled& x, const Labelled& y, const std::vector<int>& keep,
+                                 const Shape& sizes) {
+  std::vector<int> summed;
+  for (const Labelled* l : {&x, &y})
+    for (int label : l->labels)
+      if (!std::count(keep.begin(), keep.end(), label) && !std::count(summed.begin(), summed.end(), label))
+        summed.push_back(label);
+  auto dims = [&](const std::vector<int>& labels) {
+    Shape shape;
+    for (int label : labels) shape.push_back(sizes[size_t(label)]);
+    return shape;
+  };
+  auto strides = [](const Labelled& l, const std::vector<int>& labels) {
+    Shape s;
+    for (int label : labels) s.push_back(l.stride(label));
+    return s;
+  };
+  Labelled out{TRY(Tensor::allocate(x.data.dtype(), dims(keep))), keep};
+  const Shape inner_shape = dims(summed);
+  const int64_t inner = num_elements(inner_shape);
+  const T *px = x.data.as<T>(), *py = y.data.as<T>();
+  T* po = out.data.template as<T>();
+  Walker outer(out.data.shape(), {strides(x, keep), strides(y, keep)});
+  const Shape sx = strides(x, summed), sy = strides(y, summed);
+  for (int64_t o = 0, n = out.data.size(); o < n; ++o, outer.next()) {
+    Walker walk(inner_shape, {sx, sy});
+    T sum = 0;
+    for (int64_t i = 0; i < inner; ++i, walk.next()) {
+      const T u = px[outer.offset(0) + walk.offset(0)], v = py[outer.offset(1) + walk.offset(1)];
+      if constexpr (std::is_same_v<T, double>)
+        sum += u * v;
+      else
+        sum = T(uint64_t(sum) + uint64_t(u) * uint64_t(v));
+    }
+    po[o] = sum;
+  }
+  return out;
+}
+
+// Inputs are contracted from left to right; a label is summed as soon as nothing later needs it.
+template <class T>
+static Status run(RefArgs& a, const Equation& eq, const Shape& sizes) {
+  const DType wide = std::is_same_v<T, double> ? DType::f64 : DType::i64;
+  Labelled acc{Tensor::make(wide, {}), {}};
+  acc.data.as<T>()[0] = 1;
+  for (size_t i = 0; i < a.in.size(); ++i) {
+    const Tensor& x = a.x(i);
+    Labelled operand{TRY(Tensor::allocate(wide, x.shape())), eq.terms[i]};
+    if constexpr (std::is_same_v<T, double>)
+      load_doubles(x.dtype(), x.data(), 0, x.size(), operand.data.as<T>());
+    else
+      load_ints(x.dtype(), x.data(), 0, x.size(), operand.data.as<T>());
+    std::vector<int> keep;
+    auto needed = [&](int label) {
+      if (std::count(eq.output.begin(), eq.output.end(), label)) return true;
+      for (size_t k = i + 1; k < eq.terms.size(); ++k)
+        if (std::count(eq.terms[k].begin(), eq.terms[k].end(), label)) return true;
+      return false;
+    };
+    if (i + 1 == a.in.size()) {
+      keep = eq.output;  // in the order wanted
+    } else {
+      for (const Labelled* l : {&acc, &operand})
+        for (int label : l->labels)
+          if (needed(label) && !std::count(keep.begin(), keep.end(), label)) keep.push_back(label);
+    }
+    acc = TRY(contract<T>(acc, operand, keep, sizes));
+  }
+  Tensor& y = a.y(0);
+  if constexpr (std::is_same_v<T, double>)
+    store_doubles(y.dtype(), y.data(), 0, y.size(), acc.data.as<T>());
+  else
+    store_ints(y.dtype(), y.data(), 0, y.size(), acc.data.as<T>());
+  return {};
+}
+
+static Status reference(RefArgs& a) {
+  std::vector<size_t> ranks;
+  for (const Tensor& t : a.in) ranks.push_back(t.shape().size());
+  const Equation eq = TRY(parse_equation(a.attrs.s("equation"), ranks));
+  Shape sizes(size_t(eq.labels), 1);
+  for (size_t i = 0; i < eq.terms.size(); ++i)
+    for (size_t d = 0; d < eq.terms[i].size(); ++d)
+      if (a.x(i).shape()[d] != 1) sizes[size_t(eq.terms[i][d])] = a.x(i).shape()[d];
+  return is_float(a.y(0).dtype()) ? run<double>(a, eq, sizes) : run<int64_t>(a, eq, sizes);
+}
+
+extern const Op op_einsum{
+    .name = "Einsum",
+    .version = 28,
+    .compatible_from = 12,
+    .inputs = {{"Inputs", kNumeric, 'T', Param::variadic}},
+    .outputs = {{"Output"}},
+    .attrs = {required_attr("equation", AttrKind::s)},
+    .infer = infer,
+    .reference = reference,
+    .tolerance = {.f32 = 32},
+    .samples = {{{{{2, 3, 4}}, {{2, 4, 5}}}, {{"equation", std::string("bij,bjk->bik")}}},
+                {{{{3, 4}}}, {{"equation", std::string("ij->ji")}}},
+                {{{{2, 3, 3}}}, {{"equation", std::string("...ii->...i")}}},
+                {{{{3}}, {{3}}, {{2}}}, {{"equation", std::string("i,i,j")}}},
+                {{{{0, 3}}, {{3, 2}}}, {{"equation", std::string("ij,jk->ik")}}}},
+};
+
+}  // namespace tenon::ops

@@ -1,0 +1,18 @@
+// Exp: y = e^x.
+#include "ops/op.h"
+
+namespace tenon::ops {
+
+extern const Op op_exp{
+    .name = "Exp",
+    .version = 13,
+    .compatible_from = 6,
+    .inputs = {{"input", kFloats}},
+    .outputs = {{"output"}},
+    .scalar = [](const ScalarArgs& a) { return unary(Prim::exp, a.x(0)); },
+    .fusion = Fusion::elementwise,
+    .tolerance = {.f32 = 8},
+    .samples = {{{{{2, 3, 5}}}}, {{{{0, 4}}}}, {{{{17}, DType::f16}}}},
+};
+
+}  // namespace tenon::ops

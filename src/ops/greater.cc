@@ -1,0 +1,23 @@
+// Greater: c = (a > b), with numpy broadcasting.
+#include "ops/common/old_broadcast.h"
+#include "ops/common/pointwise.h"
+#include "ops/op.h"
+
+namespace tenon::ops {
+
+extern const Op op_greater{
+    .name = "Greater",
+    .version = 13,
+    .compatible_from = 7,
+    .older = {{6, upgrade_broadcast_6}},
+    .inputs = {{"A", kNumeric}, {"B", kNumeric}},
+    .outputs = {{"C"}},
+    .scalar = [](const ScalarArgs& a) { return a.x(1) < a.x(0); },
+    .scalar_type = bool_type,
+    .fusion = Fusion::broadcast,
+    .samples = {{{{{2, 3, 5}}, {{5}}}},
+                {{{{1, 7}, DType::i32, -3, 3}, {{4, 1}, DType::i32, -3, 3}}},
+                {{{{0, 2}}, {{2}}}}},
+};
+
+}  // namespace tenon::ops

@@ -1,0 +1,32 @@
+// ReduceL1: y = sum(|x|), over `axes`.
+#include "ops/common/reduce.h"
+
+#include <cmath>
+
+namespace tenon::ops {
+
+static constexpr FloatReduction kFloat{0, [](double acc, double x) { return acc + std::abs(x); },
+                                       [](double acc, int64_t) { return acc; }};
+static constexpr IntReduction kInt{
+    [](DType) { return int64_t(0); },
+    [](int64_t acc, int64_t x, bool is_u64) {
+      return int64_t(uint64_t(acc) + (x < 0 && !is_u64 ? 0 - uint64_t(x) : uint64_t(x)));
+    },
+    nullptr};
+
+extern const Op op_reduce_l1{
+    .name = "ReduceL1",
+    .version = 18,
+    .compatible_from = 18,
+    .older = {{1, upgrade_reduce_axes}},
+    .inputs = reduce_inputs(kFloats | DTypeSet{DType::i32, DType::i64, DType::u32, DType::u64}),
+    .outputs = {{"reduced"}},
+    .attrs = reduce_attrs(),
+    .infer = [](InferArgs& a) { return infer_reduce(a); },
+    .reference = [](RefArgs& a) { return reference_reduce(a, kFloat, kInt); },
+    .fusion = Fusion::reduction,
+    .tolerance = {.f32 = 32},
+    .samples = reduce_samples(),
+};
+
+}  // namespace tenon::ops

@@ -1,0 +1,33 @@
+// ReduceProd: y = product(x), over `axes`.
+#include "ops/common/reduce.h"
+
+namespace tenon::ops {
+
+static Dim fold(const std::vector<Dim>& elements) {
+  Dim d(1);
+  for (const Dim& e : elements) d = d * e;
+  return d;
+}
+
+static constexpr FloatReduction kFloat{1, [](double acc, double x) { return acc * x; },
+                                       [](double acc, int64_t) { return acc; }};
+static constexpr IntReduction kInt{
+    [](DType) { return int64_t(1); },
+    [](int64_t acc, int64_t x, bool) { return int64_t(uint64_t(acc) * uint64_t(x)); }, nullptr};
+
+extern const Op op_reduce_prod{
+    .name = "ReduceProd",
+    .version = 18,
+    .compatible_from = 18,
+    .older = {{1, upgrade_reduce_axes}},
+    .inputs = reduce_inputs(kFloats | DTypeSet{DType::i32, DType::i64, DType::u32, DType::u64}),
+    .outputs = {{"reduced"}},
+    .attrs = reduce_attrs(),
+    .infer = [](InferArgs& a) { return infer_reduce(a, fold); },
+    .reference = [](RefArgs& a) { return reference_reduce(a, kFloat, kInt); },
+    .fusion = Fusion::reduction,
+    .tolerance = {.f32 = 32},
+    .samples = reduce_samples(),
+};
+
+}  // namespace tenon::ops

@@ -1,0 +1,51 @@
+#include "runtime/plan.h"
+
+#include "backend/reference/reference.h"
+
+namespace tenon {
+
+static Status load_step(LoadedPlan& plan, size_t n, const StepPlan& from, Device& device) {
+  LoadedStep& step = plan.steps[n];
+  step.node = &plan.graph.nodes[n];
+  step.kind = step_kind(*step.node);
+  if (step.kind != StepKind::kernel) return {};
+  auto kernel = from.image.backend == "reference" ? Result<std::unique_ptr<Kernel>>(reference::make_kernel(*step.node))
+                                                  : device.load({plan.graph, *step.node, from.image});
+  if (!kernel.ok()) return kernel.status().with_prefix(describe(*step.node) + ": ");
+  step.kernel_ptr = std::move(kernel).value();
+  for (const auto& [attr, body] : from.bodies) {
+    GraphPtr inner = step.node->attrs.graph(attr);
+    if (!inner) return internal_error(describe(*step.node), " has no body '", attr, "'");
+    step.bodies.emplace_back(attr, TRY(load_plan(*inner, body, device)));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<StepPlan>& steps, Device& device) {
+  auto plan = std::make_unique<LoadedPlan>();
+  plan->graph = std::move(graph);
+  const Graph& g = plan->graph;
+  if (g.nodes.size() != steps.size()) return internal_error("the plan does not fit the graph");
+  plan->steps.resize(steps.size());
+  for (size_t n = 0; n < steps.size(); ++n) TRY(load_step(*plan, n, steps[n], device));
+
+  plan->root.resize(g.values.size());
+  for (size_t v = 0; v < g.values.size(); ++v) plan->root[v] = ValueId(v);
+  plan->last_use.assign(g.values.size(), -1);
+  plan->defined_at.assign(g.values.size(), -1);
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    const Node& node = g.nodes[n];
+    if (plan->steps[n].kind == StepKind::view) plan->root[size_t(node.outputs[0])] = plan->root[size_t(node.inputs[0])];
+    for (ValueId v : node.inputs)
+      if (v != kNoValue) plan->last_use[size_t(plan->root[size_t(v)])] = int(n);
+    for (ValueId v : node.outputs)
+      if (v != kNoValue && plan->root[size_t(v)] == v) {
+        plan->defined_at[size_t(v)] = int(n);
+        plan->last_use[size_t(v)] = std::max(plan->last_use[size_t(v)], int(n));
+      }
+  }
+  for (ValueId v : g.outputs) plan->last_use[size_t(plan->root[size_t(v)])] = int(g.nodes.size());
+  return plan;
+}
+
+}  // namespace tenon

@@ -1,0 +1,33 @@
+// LoadedPlan: a graph with its kernels loaded, and what is known of it before shapes are. Immutable, shared by contexts.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "engine/content.h"
+#include "engine/step_kind.h"
+
+namespace tenon {
+
+struct LoadedPlan;
+
+struct LoadedStep {
+  StepKind kind = StepKind::kernel;
+  const Node* node = nullptr;
+  std::unique_ptr<Kernel> kernel_ptr;
+  std::vector<std::pair<std::string, std::unique_ptr<LoadedPlan>>> bodies;
+};
+
+struct LoadedPlan {
+  Graph graph;
+  std::vector<LoadedStep> steps;     // one a node
+  std::vector<ValueId> root;         // the value whose memory a view shows; itself otherwise
+  std::vector<int> last_use;         // of a root: the last step that reads it or a view of it; steps.size() for outputs
+  std::vector<int> defined_at;       // of a root: the step that writes it; -1 for inputs and constants
+};
+
+Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<StepPlan>& steps, Device& device);
+
+}  // namespace tenon

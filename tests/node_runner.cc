@@ -1,0 +1,76 @@
+// Runs test cases in ONNX's layout through the reference interpreter: DIR/model.onnx, DIR/test_data_set_K/{input,output}_N.pb.
+#include <dirent.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "base/mapped_file.h"
+#include "ir/interpreter.h"
+#include "onnx/import.h"
+#include "onnx/tensor.h"
+
+using namespace tenon;
+
+static Result<Tensor> read_tensor(const std::string& path) {
+  auto file = TRY(MappedFile::open(path));
+  onnx::TensorProto proto = TRY(onnx::decode_tensor(file->bytes()));
+  onnx::TensorSource source(file, "");
+  return source.load(proto);
+}
+
+static std::vector<Result<Tensor>> read_all(const std::string& set, const char* prefix) {
+  std::vector<Result<Tensor>> out;
+  for (int k = 0;; ++k) {
+    auto t = read_tensor(cat(set, "/", prefix, "_", k, ".pb"));
+    if (!t.ok() && t.status().code() == Code::not_found) return out;
+    out.push_back(std::move(t));
+  }
+}
+
+static Status compare(const Tensor& got, const Tensor& want) {
+  if (got.dtype() != want.dtype()) return internal_error("type ", name(got.dtype()), ", expected ", name(want.dtype()));
+  if (got.shape() != want.shape()) return internal_error("shape ", got.shape(), ", expected ", want.shape());
+  for (int64_t i = 0; i < got.size(); ++i) {
+    if (!is_float(got.dtype())) {
+      if (got.int_at(i) != want.int_at(i)) return internal_error("element ", i, " is ", got.int_at(i), ", expected ", want.int_at(i));
+      continue;
+    }
+    double a = got.at(i), b = want.at(i);
+    if (std::isnan(a) && std::isnan(b)) continue;
+    if (a == b) continue;
+    double rtol = 1e-3, atol = 1e-7;
+    if (!(std::fabs(a - b) <= atol + rtol * std::fabs(b))) return internal_error("element ", i, " is ", a, ", expected ", b);
+  }
+  return {};
+}
+
+static Status run_case(const std::string& dir) {
+  auto model = TRY(onnx::import_file(dir + "/model.onnx"));
+  for (int k = 0;; ++k) {
+    std::string set = cat(dir, "/test_data_set_", k);
+    if (DIR* d = opendir(set.c_str())) closedir(d);
+    else return k ? Status() : internal_error("no data");
+    std::vector<Tensor> inputs;
+    for (auto& t : read_all(set, "input")) inputs.push_back(TRY(t));
+    if (inputs.size() > model.graph.inputs.size()) inputs.resize(model.graph.inputs.size());
+    auto outputs = TRY(interpret(model.graph, std::move(inputs)));
+    auto want = read_all(set, "output");
+    for (size_t i = 0; i < want.size(); ++i) TRY(compare(outputs[i], TRY(want[i])).with_prefix(cat("output ", i, ": ")));
+  }
+}
+
+int main(int argc, char** argv) {
+  int passed = 0, failed = 0, refused = 0;
+  for (int i = 1; i < argc; ++i) {
+    std::printf("%s: ", argv[i]);
+    std::fflush(stdout);
+    Status s = run_case(argv[i]);
+    const bool refusal = s.code() == Code::unsupported;
+    (s.ok() ? passed : refusal ? refused : failed)++;
+    std::printf("%s %s\n", s.ok() ? "ok" : refusal ? "REFUSED" : "FAIL", s.ok() ? "" : s.message().c_str());
+  }
+  std::printf("%d passed, %d failed, %d refused\n", passed, failed, refused);
+  return failed ? 1 : 0;
+}

@@ -174,7 +174,7 @@ Status Executor::bind_step(Binding& b, size_t n) {
     in.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], host_value(g, b.held, v)});
   for (ValueId v : node.outputs)
     out.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)]});
-  auto launch = step.kernel_ptr->bind(in, out);
+  auto launch = step.kernel_ptr->bind(in, out, stream_);
   if (!launch.ok()) return launch.status().with_prefix(describe(node) + ": ");
   bound.launch = std::move(launch).value();
   bound.in.resize(in.size());
@@ -390,7 +390,7 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   // A value known to the binding may change between runs while its address stays, so such launches are bound anew.
   const bool values = std::any_of(in.begin(), in.end(), [](auto& d) { return d.value != nullptr; });
   if (!s.launch || values || !equal(in, s.bound_in) || !equal(out, s.bound_out)) {
-    s.launch = TRY(step.kernel_ptr->bind(in, out));
+    s.launch = TRY(step.kernel_ptr->bind(in, out, stream_));
     s.bound_in = in;
     s.bound_out = out;
   }

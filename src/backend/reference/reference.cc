@@ -49,7 +49,8 @@ class ReferenceKernel : public Kernel {
  public:
   explicit ReferenceKernel(const Node& node) : op_(*node.op), attrs_(node.attrs) {}
 
-  Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> in, std::span<const TensorDesc> out) const override {
+  Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> in, std::span<const TensorDesc> out,
+                                       Stream&) const override {
     return std::unique_ptr<Launch>(std::make_unique<ReferenceLaunch>(
         op_, attrs_, std::vector(in.begin(), in.end()), std::vector(out.begin(), out.end())));
   }

@@ -28,7 +28,7 @@ class ReferenceLaunch : public Launch {
       if (args.outputs[i]) out.push_back(borrow(out_[i], args.outputs[i]));
       else out.push_back(out_[i].dtype == DType::none ? Tensor() : TRY(Tensor::allocate(out_[i].dtype, out_[i].shape)));
     }
-    RefArgs a{op_, attrs_, in, out, nullptr};
+    RefArgs a{op_, attrs_, in, out, body_interpreter(attrs_)};
     const std::vector<Tensor> given = out;
     TRY(op_.reference ? op_.reference(a) : reference_pointwise(a));
     for (size_t i = 0; i < out_.size(); ++i) {  // a reference may have allocated its own output

@@ -103,7 +103,7 @@ Status Options::parse(const std::vector<std::string>& arguments) {
     }
     if (o->name == "help" || o->name == "help-all") return {};
   }
-  if (arguments_.size() < positionals_.size()) return invalid_argument(positionals_[arguments_.size()].name, " is missing");
+  if (arguments_.size() < positionals_.size() && !positionals_[arguments_.size()].optional) return invalid_argument(positionals_[arguments_.size()].name, " is missing");
   return {};
 }
 
@@ -145,7 +145,7 @@ int64_t Options::bytes(const std::string& name) const {
 
 std::string Options::usage() const {
   std::string out;
-  for (const Positional& p : positionals_) out += cat(p.name, " ");
+  for (const Positional& p : positionals_) out += p.optional ? cat("[", p.name, "] ") : cat(p.name, " ");
   return out + "[options]";
 }
 

@@ -35,12 +35,12 @@ struct Option {
 struct Positional {
   std::string name;                  // MODEL.onnx
   std::string help;
+  bool optional = false;             // only the last may be
 };
 
 class Options {
  public:
   void add(Option option) { options_.push_back(std::move(option)); }
-  // Positional arguments are all required; a command takes as many as it declares.
   void add(Positional positional) { positionals_.push_back(std::move(positional)); }
 
   // Errors: invalid_argument with the nearest valid spelling. Stops early, without complaint, at -h and --help-all.
@@ -48,7 +48,8 @@ class Options {
 
   bool has(const std::string& name) const { return values_.contains(name); }  // given, not a default
   size_t count(const std::string& name) const;
-  const std::string& argument(size_t i) const { return arguments_[i]; }
+  // "" where an optional one is left out.
+  std::string argument(size_t i) const { return i < arguments_.size() ? arguments_[i] : std::string(); }
   std::string text(const std::string& name) const;             // the last one given, else the default
   std::vector<std::string> texts(const std::string& name) const;
   // REQUIRES: of that kind; parse() has checked the text.

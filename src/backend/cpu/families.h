@@ -45,9 +45,9 @@ inline LaunchResult make_launch(int64_t scratch, FunctionLaunch::Run run) {
 // A kernel from its bind function.
 class FunctionKernel : public Kernel {
  public:
-  using Bind = std::function<LaunchResult(Descs in, Descs out)>;
+  using Bind = std::function<LaunchResult(Descs in, Descs out, int threads)>;
   explicit FunctionKernel(Bind bind) : bind_(std::move(bind)) {}
-  LaunchResult bind(Descs in, Descs out) const override { return bind_(in, out); }
+  LaunchResult bind(Descs in, Descs out, Stream& stream) const override { return bind_(in, out, stream.pool()->threads()); }
 
  private:
   Bind bind_;
@@ -55,9 +55,6 @@ class FunctionKernel : public Kernel {
 inline Result<std::unique_ptr<Kernel>> make_kernel(FunctionKernel::Bind bind) {
   return std::unique_ptr<Kernel>(std::make_unique<FunctionKernel>(std::move(bind)));
 }
-
-// How many threads a scratch buffer must suffice for. Launches are bound before a stream is known to them.
-constexpr int kMostThreads = 64;
 
 inline DType type_of(const KernelRequest& r, size_t input) {
   const auto& in = r.node.inputs;

@@ -14,7 +14,7 @@ static KernelAnswer whole_bytes(const KernelRequest& r) {
 }
 
 static Result<std::unique_ptr<Kernel>> load_transpose(const KernelSource& s, Isa) {
-  return make_kernel([&node = s.node](Descs in, Descs) -> LaunchResult {
+  return make_kernel([&node = s.node](Descs in, Descs, int threads) -> LaunchResult {
     Ints perm = node.attrs.ints("perm");
     const int64_t rank = int64_t(in[0].shape.size());
     if (!node.attrs.has("perm"))
@@ -33,7 +33,7 @@ extern const Family kTranspose{"transpose", [](const KernelRequest& r) { return 
 // ---- gather --------------------------------------------------------------------------------------------------------
 
 static Result<std::unique_ptr<Kernel>> load_gather(const KernelSource& s, Isa) {
-  return make_kernel([&node = s.node](Descs in, Descs) -> LaunchResult {
+  return make_kernel([&node = s.node](Descs in, Descs, int threads) -> LaunchResult {
     const Shape& shape = in[0].shape;
     const int64_t rank = int64_t(shape.size()), axis = (node.attrs.i("axis") + rank) % std::max<int64_t>(rank, 1);
     if (rank == 0) return invalid_argument("cannot gather from a scalar");
@@ -152,7 +152,7 @@ static KernelAnswer supports_copy(const KernelRequest& r) {
 }
 
 static Result<std::unique_ptr<Kernel>> load_copy(const KernelSource& s, Isa) {
-  return make_kernel([&node = s.node](Descs in, Descs out) -> LaunchResult {
+  return make_kernel([&node = s.node](Descs in, Descs out, int threads) -> LaunchResult {
     auto parts = TRY(parts_of(node)(node, in, out));
     return make_launch(0, [parts = std::move(parts)](const LaunchArgs& a, ThreadPool& pool) {
       for (const Part& p : parts)
@@ -173,7 +173,7 @@ static KernelAnswer supports_pad(const KernelRequest& r) {
 }
 
 static Result<std::unique_ptr<Kernel>> load_pad(const KernelSource& s, Isa) {
-  return make_kernel([&node = s.node](Descs in, Descs) -> LaunchResult {
+  return make_kernel([&node = s.node](Descs in, Descs, int threads) -> LaunchResult {
     const auto rank = in[0].shape.size();
     const Ints pads = int_values(in[1]);
     Ints axes;

@@ -56,7 +56,7 @@ static Result<KernelImage> compile(const KernelRequest& r, Isa) {
   return image;
 }
 
-static LaunchResult bind_rows(const Node& node, Descs in) {
+static LaunchResult bind_rows(const Node& node, Descs in, int threads) {
   const Shape& shape = in[0].shape;
   const int64_t rank = int64_t(shape.size()), axis = (node.attrs.i("axis") + rank) % std::max<int64_t>(rank, 1);
   LayerNormDesc d;
@@ -67,7 +67,7 @@ static LaunchResult bind_rows(const Node& node, Descs in) {
   d.epsilon = node.attrs.f("epsilon");
   d.rms = op_is(node, "RMSNormalization");
   const bool bias = in.size() > 2 && !d.rms;
-  return make_launch(int64_t(layer_norm_scratch_bytes(d, kMostThreads)), [d, bias](const LaunchArgs& a, ThreadPool& pool) {
+  return make_launch(int64_t(layer_norm_scratch_bytes(d, threads)), [d, bias](const LaunchArgs& a, ThreadPool& pool) {
     LayerNormArgs args;
     args.x = a.inputs[0];
     args.scale = a.inputs[1];
@@ -79,9 +79,9 @@ static LaunchResult bind_rows(const Node& node, Descs in) {
 }
 
 static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
-  if (is_row_norm(s.node)) return make_kernel([&node = s.node](Descs in, Descs) { return bind_rows(node, in); });
+  if (is_row_norm(s.node)) return make_kernel([&node = s.node](Descs in, Descs, int threads) { return bind_rows(node, in, threads); });
   if (is_group_norm(s.node))
-    return make_kernel([&node = s.node](Descs in, Descs) -> LaunchResult {
+    return make_kernel([&node = s.node](Descs in, Descs, int threads) -> LaunchResult {
       GroupNormDesc d;
       d.type = in[0].dtype;
       d.batch = in[0].shape[0];
@@ -95,7 +95,7 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
     });
   if (s.image.data.size() != 2) return make_status(Code::data_loss, "its weights are missing");
   const Tensor scale = s.image.data[0], bias = s.image.data[1];
-  return make_kernel([scale, bias](Descs in, Descs) -> LaunchResult {
+  return make_kernel([scale, bias](Descs in, Descs, int threads) -> LaunchResult {
     const Shape& shape = in[0].shape;
     ChannelAffineDesc d{in[0].dtype, shape.empty() ? 1 : shape[0], scale.size(), 1};
     if (shape.size() > 2) d.inner = num_elements(std::span(shape).subspan(2));

@@ -21,11 +21,11 @@ static KernelAnswer supports(const KernelRequest& r) {
 
 static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
   PointwiseCode code = TRY(code_for(s.graph, s.node));
-  return make_kernel([code](Descs in, Descs out) -> LaunchResult {
+  return make_kernel([code](Descs in, Descs out, int threads) -> LaunchResult {
     std::vector<Shape> shapes;
     for (const TensorDesc& d : in) shapes.push_back(d.shape);
     auto plan = std::make_shared<PointwisePlan>(TRY(PointwisePlan::make(code, shapes, out[0].shape)));
-    return make_launch(int64_t(plan->scratch_bytes(kMostThreads)), [plan](const LaunchArgs& a, ThreadPool& pool) {
+    return make_launch(int64_t(plan->scratch_bytes(threads)), [plan](const LaunchArgs& a, ThreadPool& pool) {
       plan->run(pool, a.inputs, a.outputs, a.scratch);
       return Status();
     });

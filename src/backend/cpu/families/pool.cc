@@ -19,7 +19,7 @@ static KernelAnswer supports(const KernelRequest& r) {
 }
 
 static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
-  return make_kernel([&node = s.node](Descs in, Descs) -> LaunchResult {
+  return make_kernel([&node = s.node](Descs in, Descs, int threads) -> LaunchResult {
     const Ints& kernel = node.attrs.ints("kernel_shape");
     const bool last = node.attrs.i("channels_last") != 0;
     const Shape x = channels_first(in[0].shape, last);
@@ -40,7 +40,7 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
     d.dilation_h = h.dilation, d.dilation_w = w.dilation;
     d.pad_top = h.pad_begin, d.pad_left = w.pad_begin;
     d.pad_bottom = h.pad_end, d.pad_right = w.pad_end;
-    return make_launch(int64_t(pool_scratch_bytes(d, kMostThreads)), [d](const LaunchArgs& a, ThreadPool& pool) {
+    return make_launch(int64_t(pool_scratch_bytes(d, threads)), [d](const LaunchArgs& a, ThreadPool& pool) {
       pool_2d(pool, d, a.inputs[0], a.outputs[0], a.scratch);
       return Status();
     });

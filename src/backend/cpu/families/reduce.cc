@@ -38,7 +38,7 @@ static KernelAnswer supports_reduce(const KernelRequest& r) {
 }
 
 static Result<std::unique_ptr<Kernel>> load_reduce(const KernelSource& s, Isa) {
-  return make_kernel([&node = s.node](Descs in, Descs) -> LaunchResult {
+  return make_kernel([&node = s.node](Descs in, Descs, int threads) -> LaunchResult {
     auto plan = std::make_shared<ReducePlan>(TRY(ReducePlan::make(TRY(describe_reduce(node, in)))));
     return make_launch(int64_t(plan->scratch_bytes()), [plan](const LaunchArgs& a, ThreadPool& pool) {
       plan->run(pool, a.inputs[0], a.outputs[0], a.scratch);
@@ -57,7 +57,7 @@ static KernelAnswer supports_arg(const KernelRequest& r) {
 }
 
 static Result<std::unique_ptr<Kernel>> load_arg(const KernelSource& s, Isa) {
-  return make_kernel([&node = s.node](Descs in, Descs) -> LaunchResult {
+  return make_kernel([&node = s.node](Descs in, Descs, int threads) -> LaunchResult {
     const Shape& shape = in[0].shape;
     const int64_t rank = int64_t(shape.size()), axis = (node.attrs.i("axis") + rank) % std::max<int64_t>(rank, 1);
     ArgReduceDesc d{op_is(node, "ArgMax"), node.attrs.i("select_last_index") != 0, in[0].dtype};

@@ -48,7 +48,7 @@ static Status fill(const std::vector<Taps>& table, bool linear, std::vector<int3
 }
 
 static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
-  return make_kernel([&node = s.node](Descs in, Descs out) -> LaunchResult {
+  return make_kernel([&node = s.node](Descs in, Descs out, int threads) -> LaunchResult {
     const auto doubles = [&](size_t i) {
       std::vector<double> v;
       if (i >= in.size() || in[i].dtype == DType::none) return v;
@@ -68,7 +68,7 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
     if (num_elements(y) == 0) return make_launch(0, [](const LaunchArgs&, ThreadPool&) { return Status(); });
     TRY(fill(resize_table(mode, plan[h]), t->linear, t->rows, t->row_weights));
     TRY(fill(resize_table(mode, plan[h + 1]), t->linear, t->columns, t->column_weights));
-    const int64_t scratch = t->linear ? int64_t(resize_linear_scratch_bytes(t->desc, kMostThreads)) : 0;
+    const int64_t scratch = t->linear ? int64_t(resize_linear_scratch_bytes(t->desc, threads)) : 0;
     return make_launch(scratch, [t](const LaunchArgs& a, ThreadPool& pool) {
       if (!t->linear) resize_nearest(pool, t->desc, t->rows.data(), t->columns.data(), a.inputs[0], a.outputs[0]);
       else

@@ -12,7 +12,7 @@ static KernelAnswer supports(const KernelRequest& r) {
 }
 
 static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
-  return make_kernel([&node = s.node](Descs in, Descs) -> LaunchResult {
+  return make_kernel([&node = s.node](Descs in, Descs, int threads) -> LaunchResult {
     const Shape& shape = in[0].shape;
     const int64_t rank = int64_t(shape.size()), axis = (node.attrs.i("axis") + rank) % std::max<int64_t>(rank, 1);
     SoftmaxDesc d;
@@ -22,7 +22,7 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
     if (rank) d.n = shape[size_t(axis)];
     for (int64_t i = axis + 1; i < rank; ++i) d.inner *= shape[size_t(i)];
     d.row_dims[2] = d.outer;
-    return make_launch(int64_t(softmax_scratch_bytes(d, kMostThreads)), [d](const LaunchArgs& a, ThreadPool& pool) {
+    return make_launch(int64_t(softmax_scratch_bytes(d, threads)), [d](const LaunchArgs& a, ThreadPool& pool) {
       softmax(pool, d, a.inputs[0], nullptr, a.outputs[0], a.scratch);
       return Status();
     });

@@ -292,7 +292,8 @@ Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& out
     }
     if (times_) {
       TRY(stream_.synchronize());
-      times_->push_back({plan_.steps[n].node, std::chrono::duration<double>(Clock::now() - begin).count()});
+      const std::chrono::duration<double> since = begin.time_since_epoch(), took = Clock::now() - begin;
+      times_->push_back({plan_.steps[n].node, since.count(), took.count(), depth_});
     }
   }
   return finish_outputs(b, inputs, outputs, symbols);
@@ -452,8 +453,8 @@ Result<std::vector<Tensor>> Executor::run_body(size_t n, const std::string& attr
     for (const auto& [name, body] : plan_.steps[n].bodies)
       if (name == attr) executor = std::make_unique<Executor>(*body, device_, stream_);
     if (!executor) return internal_error("no body '", attr, "'");
-    executor->set_profile(times_);
   }
+  executor->set_profile(times_, depth_ + 1);
   std::vector<Tensor> outputs;
   TRY(executor->run(inputs, outputs));
   return outputs;

@@ -95,6 +95,7 @@ Result<std::vector<uint8_t>> serialize_engine(const EngineContent& c) {
                    {"precision", c.precision},
                    {"model", {{"name", c.model_name}, {"producer", c.producer}, {"opset", c.opset}, {"hash", c.model_hash}}},
                    {"profiles", profiles_json(c.profiles)}};
+  if (!c.metadata.empty()) manifest["model"]["metadata"] = c.metadata;
   manifest["inputs"] = json::array();
   manifest["outputs"] = json::array();
   for (ValueId v : c.graph.inputs) manifest["inputs"].push_back(value_json(c.graph, v, c.graph.value(v).name));
@@ -108,7 +109,8 @@ Result<std::vector<uint8_t>> serialize_engine(const EngineContent& c) {
                                     {"hash", hex(XXH3_64bits(s.bytes.data(), s.bytes.size()))}});
     at = align(at + s.bytes.size());
   }
-  const std::string manifest_text = manifest.dump(1);
+  // Names come from the model as they are; what is not UTF-8 in them cannot stand in JSON.
+  const std::string manifest_text = manifest.dump(1, ' ', false, json::error_handler_t::replace);
   const uint64_t base = align(sizeof(Header) + manifest_text.size());
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);

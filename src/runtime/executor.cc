@@ -415,6 +415,8 @@ Status Executor::run_dynamic(Binding& b, size_t n) {
   TRY(stream_.synchronize());
   std::vector<Tensor> in, out(node.outputs.size());
   for (ValueId v : node.inputs) in.push_back(tensor_of(b, v));
+  for (size_t i = 0; i < out.size(); ++i)
+    if (node.outputs[i] != kNoValue && b.known[size_t(node.outputs[i])]) out[i] = tensor_of(b, node.outputs[i]);
   RunSubgraph run;
   if (!step.bodies.empty())
     run = [this, n](const std::string& attr, std::vector<Tensor> inputs) { return run_body(n, attr, std::move(inputs)); };
@@ -425,7 +427,7 @@ Status Executor::run_dynamic(Binding& b, size_t n) {
     if (!out[i]) return internal_error("output ", i, " was not computed");
     if (b.known[size_t(v)]) {
       if (out[i].shape() != b.shape[size_t(v)]) return internal_error("output ", i, " has shape ", out[i].shape(), ", expected ", b.shape[size_t(v)]);
-      if (out[i].bytes()) std::memcpy(const_cast<void*>(b.data[size_t(v)]), out[i].data(), size_t(out[i].bytes()));
+      if (out[i].bytes() && out[i].data() != b.data[size_t(v)]) std::memcpy(const_cast<void*>(b.data[size_t(v)]), out[i].data(), size_t(out[i].bytes()));
     } else {
       b.shape[size_t(v)] = out[i].shape();
       b.held[size_t(v)] = std::move(out[i]);

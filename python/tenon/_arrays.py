@@ -38,7 +38,7 @@ def plain(value, wanted, what):
                           f"{what} holds {name}, expected {wanted}")
     if not value.dtype.isnative:
         value = value.astype(value.dtype.newbyteorder("="))
-    if value.dtype.kind not in "biufc":
+    if value.dtype.isbuiltin != 1:
         value = value.view(np.uint16 if value.dtype.itemsize == 2 else np.uint8)
     return value, name
 

@@ -1,4 +1,4 @@
-// Runs test cases in ONNX's layout through the reference interpreter: DIR/model.onnx, DIR/test_data_set_K/{input,output}_N.pb.
+// Runs test cases in ONNX's layout: [--device cpu|reference] DIR...; without a device by the interpreter. DIR/model.onnx, DIR/test_data_set_K/{input,output}_N.pb.
 #include <dirent.h>
 
 #include <algorithm>
@@ -7,9 +7,11 @@
 #include <cstring>
 
 #include "base/mapped_file.h"
+#include "compiler/compile.h"
 #include "ir/interpreter.h"
 #include "onnx/import.h"
 #include "onnx/tensor.h"
+#include "runtime/engine.h"
 
 using namespace tenon;
 
@@ -40,14 +42,23 @@ static Status compare(const Tensor& got, const Tensor& want) {
     double a = got.at(i), b = want.at(i);
     if (std::isnan(a) && std::isnan(b)) continue;
     if (a == b) continue;
-    double rtol = 1e-3, atol = 1e-7;
+    double rtol = bits(got.dtype()) == 16 ? 1e-2 : 1e-3, atol = 1e-6;
     if (!(std::fabs(a - b) <= atol + rtol * std::fabs(b))) return internal_error("element ", i, " is ", a, ", expected ", b);
   }
   return {};
 }
 
-static Status run_case(const std::string& dir) {
+static Status run_case(const std::string& dir, const std::string& device) {
   auto model = TRY(onnx::import_file(dir + "/model.onnx"));
+  std::unique_ptr<Context> context;
+  if (!device.empty()) {
+    BuildOptions options;
+    options.device = device;
+    options.golden = false;
+    auto built = TRY(compile_model(model, "", options));
+    auto engine = TRY(LoadedEngine::load_bytes(built.bytes, nullptr));
+    context = TRY(Context::create(engine, {.threads = 2}));
+  }
   for (int k = 0;; ++k) {
     std::string set = cat(dir, "/test_data_set_", k);
     if (DIR* d = opendir(set.c_str())) closedir(d);
@@ -55,7 +66,9 @@ static Status run_case(const std::string& dir) {
     std::vector<Tensor> inputs;
     for (auto& t : read_all(set, "input")) inputs.push_back(TRY(t));
     if (inputs.size() > model.graph.inputs.size()) inputs.resize(model.graph.inputs.size());
-    auto outputs = TRY(interpret(model.graph, std::move(inputs)));
+    std::vector<Tensor> outputs;
+    if (context) TRY(context->run(inputs, outputs));
+    else outputs = TRY(interpret(model.graph, std::move(inputs)));
     auto want = read_all(set, "output");
     for (size_t i = 0; i < want.size(); ++i) TRY(compare(outputs[i], TRY(want[i])).with_prefix(cat("output ", i, ": ")));
   }
@@ -63,10 +76,15 @@ static Status run_case(const std::string& dir) {
 
 int main(int argc, char** argv) {
   int passed = 0, failed = 0, refused = 0;
+  std::string device;
   for (int i = 1; i < argc; ++i) {
+    if (std::string(argv[i]) == "--device") {
+      device = argv[++i];
+      continue;
+    }
     std::printf("%s: ", argv[i]);
     std::fflush(stdout);
-    Status s = run_case(argv[i]);
+    Status s = run_case(argv[i], device);
     const bool refusal = s.code() == Code::unsupported;
     (s.ok() ? passed : refusal ? refused : failed)++;
     std::printf("%s %s\n", s.ok() ? "ok" : refusal ? "REFUSED" : "FAIL", s.ok() ? "" : s.message().c_str());

@@ -52,9 +52,9 @@ class Launch {
 class Kernel {
  public:
   virtual ~Kernel() = default;
-  // Prepares for these shapes. Errors: invalid_argument when the kernel was not built for them.
-  virtual Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> inputs,
-                                               std::span<const TensorDesc> outputs) const = 0;
+  // Prepares for these shapes, to be run on this stream. Errors: invalid_argument when the kernel was not built for them.
+  virtual Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> inputs, std::span<const TensorDesc> outputs,
+                                               Stream& stream) const = 0;
   // Whether this kernel can also run without knowing its output shapes: host tensors in, host tensors out. Only for
   // sizes that the data decides and for control flow.
   virtual bool can_run_dynamic() const { return false; }

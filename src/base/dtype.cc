@@ -228,12 +228,14 @@ static int64_t narrow_int(DType t, uint32_t raw) {
   return raw;
 }
 
-// C++ leaves out-of-range float-to-int conversions undefined; these saturate, and NaN gives 0.
-static int64_t to_int(double v) {
-  if (!(v > -9.2233720368547758e18)) return std::isnan(v) ? 0 : std::numeric_limits<int64_t>::min();
-  if (v >= 18446744073709551616.0) return -1;
-  if (v >= 9.2233720368547758e18) return int64_t(uint64_t(v));
-  return int64_t(v);
+// C++ leaves out-of-range float-to-int conversions undefined; these saturate at 64 bits, and NaN gives 0. `t` is the
+// integer type the result is for: u64 is held as its bit pattern.
+static int64_t to_int(double v, DType t = DType::i64) {
+  constexpr double kTwo63 = 9.2233720368547758e18;
+  if (!(v > -kTwo63)) return std::isnan(v) ? 0 : std::numeric_limits<int64_t>::min();
+  if (v < kTwo63) return int64_t(v);
+  if (t != DType::u64) return std::numeric_limits<int64_t>::max();
+  return v < 2 * kTwo63 ? int64_t(uint64_t(v)) : -1;
 }
 
 void load_doubles(DType t, const void* data, int64_t begin, int64_t n, double* out) {
@@ -272,7 +274,7 @@ void store_doubles(DType t, void* data, int64_t begin, int64_t n, const double* 
         T* out = static_cast<T*>(data) + begin;
         for (int64_t i = 0; i < n; ++i) {
           if constexpr (std::is_floating_point_v<T>) out[i] = T(in[i]);
-          else out[i] = t == DType::boolean ? T(in[i] != 0) : T(to_int(in[i]));
+          else out[i] = t == DType::boolean ? T(in[i] != 0) : T(to_int(in[i], t));
         }
       }))
     return;

@@ -150,7 +150,7 @@ TEST(DType, PackedElementsLeaveTheirNeighboursAlone) {
       store_double(t, ones.data(), i, i % 2);
     }
     for (int i = 0; i < n; ++i) {
-      EXPECT_EQ(load_double(t, bytes.data(), i), is_float(t) || t == DType::u4 || t == DType::u2 || t == DType::i4 || t == DType::i2 ? i % 2 : -1);
+      EXPECT_EQ(load_double(t, bytes.data(), i), i % 2) << name(t);
       EXPECT_EQ(load_int(t, ones.data(), i), i % 2) << name(t);
     }
   }
@@ -168,7 +168,9 @@ TEST(DType, IntegersAndDoubles) {
   store_double(DType::u64, &big, 0, 18446744073709549568.0);
   EXPECT_EQ(uint64_t(big), 18446744073709549568u);
   store_double(DType::i64, &big, 0, 1e300);
-  EXPECT_EQ(load_double(DType::i64, &big, 0), double(big));
+  EXPECT_EQ(big, std::numeric_limits<int64_t>::max());
+  store_double(DType::u64, &big, 0, 1e300);
+  EXPECT_EQ(uint64_t(big), std::numeric_limits<uint64_t>::max());
   store_double(DType::i64, &big, 0, NAN);
   EXPECT_EQ(big, 0);
   store_double(DType::i64, &big, 0, -kInf);

@@ -129,14 +129,19 @@ std::string human_bytes(uint64_t bytes) {
   return buffer;
 }
 
+// std::from_chars knows no plus sign.
+static std::string_view without_plus(std::string_view text) {
+  return starts_with(text, "+") && !starts_with(text, "+-") ? text.substr(1) : text;
+}
+
 bool parse_int(std::string_view text, int64_t& out) {
-  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
+  text = without_plus(text);
   auto r = std::from_chars(text.data(), text.data() + text.size(), out);
   return r.ec == std::errc() && r.ptr == text.data() + text.size();
 }
 
 bool parse_double(std::string_view text, double& out) {
-  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
+  text = without_plus(text);
   auto r = std::from_chars(text.data(), text.data() + text.size(), out);
   return r.ec == std::errc() && r.ptr == text.data() + text.size();
 }

@@ -9,13 +9,17 @@ namespace tenon {
 static Result<std::vector<Tensor>> interpret_inside(const Graph& g, std::vector<Tensor> inputs,
                                                     const InterpretOptions& options, const SymbolValue& outer);
 
-Result<std::vector<Tensor>> interpret_node(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs,
-                                           size_t num_outputs, const SymbolValue& symbol) {
-  RunSubgraph run = [&](const std::string& attr, std::vector<Tensor> in) -> Result<std::vector<Tensor>> {
+RunSubgraph body_interpreter(const Attrs& attrs, const SymbolValue& symbol) {
+  return [&attrs, symbol](const std::string& attr, std::vector<Tensor> in) -> Result<std::vector<Tensor>> {
     GraphPtr body = attrs.graph(attr);
     if (!body) return invalid_model("attribute '", attr, "' is missing");
     return interpret_inside(*body, std::move(in), {}, symbol);
   };
+}
+
+Result<std::vector<Tensor>> interpret_node(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs,
+                                           size_t num_outputs, const SymbolValue& symbol) {
+  const RunSubgraph run = body_interpreter(attrs, symbol);
   InferSubgraph infer = [&attrs](const std::string& attr, std::vector<ValueInfo> in) -> Result<std::vector<ValueInfo>> {
     GraphPtr body = attrs.graph(attr);
     if (!body) return invalid_model("attribute '", attr, "' is missing");

@@ -16,6 +16,9 @@ struct InterpretOptions {
 // computed. Errors name the node.
 Result<std::vector<Tensor>> interpret(const Graph& g, std::vector<Tensor> inputs, const InterpretOptions& options = {});
 
+// Runs the subgraphs of a node with these attributes, which must outlive the result.
+RunSubgraph body_interpreter(const Attrs& attrs, const SymbolValue& symbol = {});
+
 // One node on given tensors (null where absent), with its subgraphs run by the interpreter.
 Result<std::vector<Tensor>> interpret_node(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs,
                                            size_t num_outputs, const SymbolValue& symbol = {});

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/random.h"
 #include "base/text.h"
 
 namespace tenon {
@@ -107,25 +108,15 @@ bool parse_element(std::string_view text, Tensor& t, int64_t i) {
 }
 
 void fill_random(Tensor& t, uint64_t seed) {
-  uint64_t state = seed * 0x9E3779B97F4A7C15u + 0x632BE59BD9B4E019u;
-  auto next = [&state] {  // SplitMix64
-    uint64_t z = state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-  };
-  auto unit = [&] { return double(next() >> 11) * 0x1p-53; };
+  Random random(seed);
   for (int64_t i = 0; i < t.size(); ++i) {
-    // The sum of twelve uniform numbers: near enough to normal, and without the machine's own log and cos.
     if (is_float(t.dtype())) {
-      double sum = -6;
-      for (int k = 0; k < 12; ++k) sum += unit();
-      t.set(i, sum);
+      t.set(i, random.normal());
     } else if (t.dtype() == DType::boolean) {
-      t.set_int(i, int64_t(next() & 1));
+      t.set_int(i, int64_t(random.next() & 1));
     } else {
       const int64_t span = bits(t.dtype()) < 8 ? 3 : 16;
-      t.set_int(i, int64_t(next() % uint64_t(span + 1)) - (is_signed_int(t.dtype()) ? span / 2 : 0));
+      t.set_int(i, int64_t(random.next() % uint64_t(span + 1)) - (is_signed_int(t.dtype()) ? span / 2 : 0));
     }
   }
 }

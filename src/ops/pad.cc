@@ -1,5 +1,5 @@
-// Pad: grows (or, with negative pads, crops) dimensions by pads = [begins..., ends...]; new elements are a constant, or
-// the input's mirrored (reflect), nearest (edge) or opposite (wrap) ones.
+// Pad: grows (or, with negative pads, crops) dimensions by pads = [begins..., ends...]; new elements are a
+// constant, or the input's mirrored (reflect), nearest (edge) or opposite (wrap) ones.
 #include <numeric>
 
 #include "ops/common/movement.h"
@@ -26,7 +26,8 @@ static Status infer(InferArgs& a) {
     return invalid_model("mode '", mode, "' is none of constant, reflect, edge, wrap");
   TRY(check_vector(a, 1));
   TRY(check_vector(a, 3));
-  if (a.has_constant(2) && a.in[2].constant.size() != 1) return invalid_model("constant_value is not a scalar");
+  if (a.has_constant(2) && a.in[2].constant.size() != 1)
+    return invalid_model("constant_value is not a scalar");
   if (!a.ranked(0)) return a.set_unranked(0, a.dtype(0)), Status();
   auto axes = a.const_ints(3);
   if (!a.has(3)) {
@@ -47,10 +48,12 @@ static Status infer(InferArgs& a) {
     }
     const Dim &begin = (*pads)[i], &end = (*pads)[order.size() + i], padded = d + begin + end;
     for (const Dim& pad : {begin, end})
-      if (pad.is_const() && std::abs(pad.constant()) > kMost) return invalid_model("a pad of ", pad.constant());
+      if (pad.is_const() && (pad.constant() < -kMost || pad.constant() > kMost))
+        return invalid_model("a pad of ", pad.constant());
     if (mode != "constant" && d.is_const() && begin.is_const() && end.is_const() && !padded.is(0)) {
       const Dim kept = d + min(begin, Dim(0)) + min(end, Dim(0));  // pads below 0 crop first
-      if (kept.constant() <= 0) return invalid_model("mode ", mode, " has no elements to pad dimension ", order[i]);
+      if (kept.constant() <= 0)
+        return invalid_model("mode ", mode, " has no elements to pad dimension ", order[i]);
     }
     d = padded;
   }
@@ -82,11 +85,14 @@ static Status reference(RefArgs& a) {
     begin[size_t(axis)] = pads[i];
     end[size_t(axis)] = pads[pads.size() / 2 + i];
   }
-  if (a.has(2)) fill(y, a.x(2));
-  else fill_zero(y);
+  if (a.has(2))
+    fill(y, a.x(2));
+  else
+    fill_zero(y);
   if (y.size() == 0) return {};
   for (size_t d = 0; d < rank; ++d) {
-    const int64_t first = std::max<int64_t>(0, -begin[d]), size = x.shape()[d] - first - std::max<int64_t>(0, -end[d]);
+    const int64_t first = std::max<int64_t>(0, -begin[d]),
+                  size = x.shape()[d] - first - std::max<int64_t>(0, -end[d]);
     for (int64_t i = 0; i < y.shape()[d]; ++i) {
       const int64_t k = i - std::max<int64_t>(0, begin[d]);  // within the part that is kept
       const bool inside = mode != 'c' || (k >= 0 && k < size);

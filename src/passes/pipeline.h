@@ -1,10 +1,45 @@
+// The passes and their order: from the graph as imported to the graph that kernels are chosen for.
 #pragma once
+
 #include <functional>
 #include <string>
 #include <vector>
+
 #include "ir/graph.h"
+
 namespace tenon {
-struct PassOptions { std::vector<std::string> skip; };
-struct PassReport { struct Entry { std::string name; size_t nodes_before, nodes_after; double seconds; }; std::vector<Entry> passes; };
-Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report);
-}
+
+struct PassOptions {
+  std::vector<std::string> skip;  // names of passes that are left out
+  // Weights that are stored quantised become floats at build time. Off: DequantizeLinear of weights stays.
+  bool fold_dequantize = true;
+  // Called after each pass.
+  std::function<void(const std::string& pass, const Graph& g)> dump;
+};
+
+struct PassReport {
+  struct Entry {
+    std::string name;
+    size_t nodes_before, nodes_after;
+    double seconds;  // inference and verification included
+  };
+  std::vector<Entry> passes;
+};
+
+struct Pass {
+  const char* name;
+  const char* summary;
+  Result<Graph> (*run)(Graph g, const PassOptions& options);
+};
+
+// In alphabetical order.
+const std::vector<Pass>& all_passes();
+// Null when there is none.
+const Pass* find_pass(std::string_view name);
+// One pass, then inference and the verifier. Errors: internal, naming the pass that broke the graph.
+Result<Graph> run_pass(const Pass& pass, Graph g, const PassOptions& options);
+
+// All passes in their order. Errors: invalid_argument for a name in `skip` that is no pass.
+Result<Graph> optimize(Graph g, const PassOptions& options = {}, PassReport* report = nullptr);
+
+}  // namespace tenon

@@ -174,7 +174,7 @@ Status Executor::bind_step(Binding& b, size_t n) {
     in.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], host_value(g, b.held, v)});
   for (ValueId v : node.outputs)
     out.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)]});
-  auto launch = step.kernel_ptr->bind(in, out);
+  auto launch = step.kernel_ptr->bind(in, out, stream_);
   if (!launch.ok()) return launch.status().with_prefix(describe(node) + ": ");
   bound.launch = std::move(launch).value();
   bound.in.resize(in.size());
@@ -390,7 +390,7 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   // A value known to the binding may change between runs while its address stays, so such launches are bound anew.
   const bool values = std::any_of(in.begin(), in.end(), [](auto& d) { return d.value != nullptr; });
   if (!s.launch || values || !equal(in, s.bound_in) || !equal(out, s.bound_out)) {
-    s.launch = TRY(step.kernel_ptr->bind(in, out));
+    s.launch = TRY(step.kernel_ptr->bind(in, out, stream_));
     s.bound_in = in;
     s.bound_out = out;
   }
@@ -415,6 +415,8 @@ Status Executor::run_dynamic(Binding& b, size_t n) {
   TRY(stream_.synchronize());
   std::vector<Tensor> in, out(node.outputs.size());
   for (ValueId v : node.inputs) in.push_back(tensor_of(b, v));
+  for (size_t i = 0; i < out.size(); ++i)
+    if (node.outputs[i] != kNoValue && b.known[size_t(node.outputs[i])]) out[i] = tensor_of(b, node.outputs[i]);
   RunSubgraph run;
   if (!step.bodies.empty())
     run = [this, n](const std::string& attr, std::vector<Tensor> inputs) { return run_body(n, attr, std::move(inputs)); };
@@ -425,7 +427,7 @@ Status Executor::run_dynamic(Binding& b, size_t n) {
     if (!out[i]) return internal_error("output ", i, " was not computed");
     if (b.known[size_t(v)]) {
       if (out[i].shape() != b.shape[size_t(v)]) return internal_error("output ", i, " has shape ", out[i].shape(), ", expected ", b.shape[size_t(v)]);
-      if (out[i].bytes()) std::memcpy(const_cast<void*>(b.data[size_t(v)]), out[i].data(), size_t(out[i].bytes()));
+      if (out[i].bytes() && out[i].data() != b.data[size_t(v)]) std::memcpy(const_cast<void*>(b.data[size_t(v)]), out[i].data(), size_t(out[i].bytes()));
     } else {
       b.shape[size_t(v)] = out[i].shape();
       b.held[size_t(v)] = std::move(out[i]);

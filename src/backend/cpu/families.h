@@ -1,6 +1,7 @@
 // Families of cpu kernels: each answers whether it can do a request, compiles it, and loads what it compiled.
-// One ordered list (families.cc); the first family that says yes takes the request.
 #pragma once
+
+#include <functional>
 
 #include "backend/compiler.h"
 #include "backend/cpu/kernels/isa.h"
@@ -12,10 +13,59 @@ struct Family {
   // Whether this family is about such nodes at all; `supports` then says yes, or why not.
   bool (*concerns)(const KernelRequest&);
   KernelAnswer (*supports)(const KernelRequest&);
+  // Null: nothing to prepare, the image is just the family's name.
   Result<KernelImage> (*compile)(const KernelRequest&, Isa);
   Result<std::unique_ptr<Kernel>> (*load)(const KernelSource&, Isa);
 };
 
+// The families, in the order in which they are asked.
 std::span<const Family* const> families();
+
+// ---- what families are written with -----------------------------------------------------------------------------
+
+using Descs = std::span<const TensorDesc>;
+
+// A launch from a function; `scratch` in bytes.
+class FunctionLaunch : public Launch {
+ public:
+  using Run = std::function<Status(const LaunchArgs&, ThreadPool&)>;
+  FunctionLaunch(int64_t scratch, Run run) : scratch_(scratch), run_(std::move(run)) {}
+  int64_t scratch_bytes() const override { return scratch_; }
+  Status run(const LaunchArgs& args) override { return run_(args, *args.stream.pool()); }
+
+ private:
+  int64_t scratch_;
+  Run run_;
+};
+using LaunchResult = Result<std::unique_ptr<Launch>>;
+inline LaunchResult make_launch(int64_t scratch, FunctionLaunch::Run run) {
+  return std::unique_ptr<Launch>(std::make_unique<FunctionLaunch>(scratch, std::move(run)));
+}
+
+// A kernel from its bind function.
+class FunctionKernel : public Kernel {
+ public:
+  using Bind = std::function<LaunchResult(Descs in, Descs out, int threads)>;
+  explicit FunctionKernel(Bind bind) : bind_(std::move(bind)) {}
+  LaunchResult bind(Descs in, Descs out, Stream& stream) const override { return bind_(in, out, stream.pool()->threads()); }
+
+ private:
+  Bind bind_;
+};
+inline Result<std::unique_ptr<Kernel>> make_kernel(FunctionKernel::Bind bind) {
+  return std::unique_ptr<Kernel>(std::make_unique<FunctionKernel>(std::move(bind)));
+}
+
+inline DType type_of(const KernelRequest& r, size_t input) {
+  const auto& in = r.node.inputs;
+  return input < in.size() && in[input] != kNoValue ? r.graph.info(in[input]).dtype : DType::none;
+}
+inline bool op_is(const Node& n, std::string_view name) { return n.op->domain.empty() && n.op->name == name; }
+inline KernelAnswer no(std::string reason) { return {false, std::move(reason)}; }
+inline KernelAnswer yes() { return {true, ""}; }
+// Whether inputs [first, ...) that are present are constants or shape arithmetic, so that binding sees their values.
+bool values_known(const KernelRequest& r, size_t first);
+// The elements of an operand whose value is known at binding. REQUIRES: d.value.
+std::vector<int64_t> int_values(const TensorDesc& d);
 
 }  // namespace tenon::cpu

@@ -1,6 +1,7 @@
 #include "backend/reference/reference.h"
 
 #include "backend/host.h"
+#include <algorithm>
 #include <cstring>
 
 #include "ir/interpreter.h"
@@ -28,7 +29,7 @@ class ReferenceLaunch : public Launch {
       if (args.outputs[i]) out.push_back(borrow(out_[i], args.outputs[i]));
       else out.push_back(out_[i].dtype == DType::none ? Tensor() : TRY(Tensor::allocate(out_[i].dtype, out_[i].shape)));
     }
-    RefArgs a{op_, attrs_, in, out, nullptr};
+    RefArgs a{op_, attrs_, in, out, body_interpreter(attrs_)};
     const std::vector<Tensor> given = out;
     TRY(op_.reference ? op_.reference(a) : reference_pointwise(a));
     for (size_t i = 0; i < out_.size(); ++i) {  // a reference may have allocated its own output
@@ -45,17 +46,38 @@ class ReferenceLaunch : public Launch {
   std::vector<TensorDesc> in_, out_;
 };
 
+// References write all their outputs; those that nobody wants get a type and shape by inference.
+Status complete_outputs(const Op& op, const Attrs& attrs, const std::vector<TensorDesc>& in, std::vector<TensorDesc>& out) {
+  InferArgs a{op, attrs, {}, std::vector<ValueInfo>(out.size()), nullptr, nullptr};
+  int made_up = 0;
+  a.fresh = [&made_up](const char*) { return Dim::symbol(cat("_unknown_", ++made_up)); };
+  for (const TensorDesc& d : in) {
+    if (d.value) a.in.push_back(constant_info(borrow(d, d.value)));
+    else a.in.push_back({d.dtype, d.dtype != DType::none, to_sym(d.shape), Tensor(), std::nullopt});
+  }
+  TRY(infer_op(a));
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (out[i].dtype != DType::none) continue;
+    auto shape = a.out[i].ranked ? to_concrete(a.out[i].shape) : std::nullopt;
+    if (shape) out[i] = {a.out[i].dtype, *shape};
+  }
+  return {};
+}
+
 class ReferenceKernel : public Kernel {
  public:
   explicit ReferenceKernel(const Node& node) : op_(*node.op), attrs_(node.attrs) {}
 
-  Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> in, std::span<const TensorDesc> out) const override {
-    return std::unique_ptr<Launch>(std::make_unique<ReferenceLaunch>(
-        op_, attrs_, std::vector(in.begin(), in.end()), std::vector(out.begin(), out.end())));
+  Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> in, std::span<const TensorDesc> out,
+                                       Stream&) const override {
+    std::vector<TensorDesc> inputs(in.begin(), in.end()), outputs(out.begin(), out.end());
+    const auto absent = [](const TensorDesc& d) { return d.dtype == DType::none; };
+    if (std::any_of(outputs.begin(), outputs.end(), absent)) TRY(complete_outputs(op_, attrs_, inputs, outputs));
+    return std::unique_ptr<Launch>(std::make_unique<ReferenceLaunch>(op_, attrs_, std::move(inputs), std::move(outputs)));
   }
   bool can_run_dynamic() const override { return true; }
   Status run_dynamic(std::span<const Tensor> in, std::vector<Tensor>& out, const RunSubgraph& run) const override {
-    if (run) {  // control flow: its results come out of the body, so their shapes need not be inferred first
+    if (run) {  // what the bodies decide need not be inferred first; what is known is allocated already
       RefArgs a{op_, attrs_, in, out, run};
       return op_.reference(a);
     }

@@ -35,10 +35,20 @@ S emit(Prim prim, DType type, std::initializer_list<S> args) {
   return S(program, int(program->code.size()) - 1);
 }
 
+// A plain number outside the range of an integer type becomes the end of that range: min(x, 1e300) is x.
+static int64_t nearest_int(DType t, double v) {
+  const double low = is_signed_int(t) ? -std::ldexp(1, bits(t) - 1) : 0;
+  const double high = t == DType::boolean ? 1 : std::ldexp(1, bits(t) - is_signed_int(t));
+  int64_t out;
+  store_double(t == DType::u64 ? DType::u64 : DType::i64, &out, 0, std::clamp(v, low, high));
+  if (bits(t) < 64 && t != DType::boolean && out >= int64_t(high)) --out;
+  return out;
+}
+
 S constant(ScalarProgram* program, DType type, double v) {
   ScalarInst inst{Prim::constant, type};
-  inst.imm = is_float(type) ? v : 0;
-  if (!is_float(type)) store_double(DType::i64, &inst.int_imm, 0, v);  // saturates, where a C++ conversion would not
+  if (is_float(type)) inst.imm = v;
+  else inst.int_imm = nearest_int(type, v);
   program->code.push_back(inst);
   return S(program, int(program->code.size()) - 1);
 }

@@ -205,7 +205,15 @@ TEST(Scalar, ConstantsTakeTheirType) {
   Calculator c;
   S x = c.input_int(DType::i32, 5);
   EXPECT_EQ(c.integer(min(x, 1e300)), 5);
+  EXPECT_EQ(c.integer(max(x, -1e300)), 5);
+  EXPECT_EQ(c.integer(min(x, NAN)), 0);
   EXPECT_EQ(c.integer(x * 3 + 1), 16);
+  Calculator d;
+  S y = d.input_int(DType::u64, -1);
+  EXPECT_EQ(d.integer(min(y, 1e300)), -1);
+  EXPECT_EQ(d.integer(max(y.same(0), -5)), 0);
+  Calculator e;
+  EXPECT_EQ(e.integer(e.input_int(DType::u8, 7).same(300)), 255);
 }
 
 TEST(Scalar, ManyElements) {

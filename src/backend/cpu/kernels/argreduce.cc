@@ -114,6 +114,36 @@ void arg_columns(ThreadPool& pool, const ArgReduceDesc& k, const void* x, int64_
     }
   });
 }
+// f32 columns in vectors; NaN is handled as an infinity beyond the others by comparing "not less or equal".
+template <bool kMax>
+void arg_columns_f32(ThreadPool& pool, const ArgReduceDesc& k, const float* x, int64_t* y) {
+  const DF d;
+  const DI di;
+  const int64_t lanes = int64_t(hn::Lanes(d)), strips = (k.inner + lanes - 1) / lanes;
+  parallel_ranges(pool, k.outer * strips, k.n * std::min(lanes, k.inner), [&](int64_t begin, int64_t end, int) HWY_ATTR {
+    HWY_ALIGN int32_t places[HWY_LANES(float)];
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t o = t / strips, i0 = t % strips * lanes;
+      const size_t r = size_t(std::min(lanes, k.inner - i0));
+      const float* p = x + o * k.n * k.inner + i0;
+      auto load = [&](const float* at) HWY_ATTR { return int64_t(r) == lanes ? hn::LoadU(d, at) : load_n(d, at, r); };
+      VF best = load(p);
+      auto place = hn::Zero(di), now = place;
+      for (int64_t i = 1; i < k.n; ++i) {
+        const VF v = load(p + i * k.inner);
+        now = hn::Add(now, hn::Set(di, 1));
+        const auto nan = hn::IsNaN(v), best_nan = hn::IsNaN(best);
+        auto better = kMax ? hn::AndNot(best_nan, hn::Or(hn::Gt(v, best), nan)) : hn::Or(hn::Lt(v, best), hn::AndNot(nan, best_nan));
+        if (k.last) better = hn::Or(better, hn::Or(hn::Eq(v, best), hn::And(nan, best_nan)));
+        best = hn::IfThenElse(better, v, best);
+        place = hn::IfThenElse(hn::RebindMask(di, better), now, place);
+      }
+      hn::Store(place, di, places);
+      for (size_t j = 0; j < r; ++j) y[o * k.inner + i0 + int64_t(j)] = places[j];
+    }
+  });
+}
+
 template <class G>
 void arg_any(ThreadPool& pool, const ArgReduceDesc& k, const void* x, int64_t* y) {
   if (k.max) arg_columns<G, true>(pool, k, x, y);
@@ -131,7 +161,9 @@ void run_arg(ThreadPool& pool, const ArgReduceDesc& k, const void* x, int64_t* y
     return;
   }
   switch (k.type) {
-    case DType::f32: return arg_any<Plain<float>>(pool, k, x, y);
+    case DType::f32:
+      if (k.max) return arg_columns_f32<true>(pool, k, static_cast<const float*>(x), y);
+      return arg_columns_f32<false>(pool, k, static_cast<const float*>(x), y);
     case DType::f16: return arg_any<Half>(pool, k, x, y);
     case DType::bf16: return arg_any<Brain>(pool, k, x, y);
     case DType::f64: return arg_any<Plain<double>>(pool, k, x, y);

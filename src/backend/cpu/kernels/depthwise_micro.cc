@@ -13,11 +13,12 @@
 HWY_BEFORE_NAMESPACE();
 namespace tenon::cpu {
 namespace HWY_NAMESPACE {
+namespace {  // the other kernel files use the same target namespace
 
 template <bool kTail>
 HWY_INLINE V load(const float* p, int64_t n) {
   const F d;
-  if constexpr (kTail) return load_first(p, n);
+  if constexpr (kTail) return load_n(d, p, static_cast<size_t>(n));
   return hn::LoadU(d, p);
 }
 
@@ -56,7 +57,7 @@ HWY_INLINE void finish_store(const DepthwiseArgs& p, V (&acc)[kOut], int64_t c, 
   TENON_UNROLL for (int i = 0; i < kOut; ++i) {
     float* y = p.y + i * p.ldy + c;
     if constexpr (kTail) {
-      hn::BlendedStore(acc[i], hn::FirstN(d, static_cast<size_t>(n)), d, y);
+      store_n(acc[i], d, y, static_cast<size_t>(n));
     } else {
       hn::StoreU(acc[i], d, y);
     }
@@ -165,6 +166,8 @@ DepthwiseTable make_depthwise_table() {
   fill<kMaxDepthwiseOutputs>(&t);
   return t;
 }
+
+}  // namespace
 
 const DepthwiseTable& depthwise_table_of_target() {
   static const DepthwiseTable t = make_depthwise_table();

@@ -68,17 +68,29 @@ HWY_INLINE V exp_f32(D d, V x) {
   return scale(d, hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(d, 1.0f)), n);
 }
 
-// For arguments known to be <= 0 or NaN, as after subtracting a row's maximum; anything below -87 gives 0.
+// For arguments that are <= 0 or NaN, as after subtracting a row's maximum. Below -87 it gives 0 or next to it.
 template <class D, class V>
 HWY_INLINE V exp_nonpositive(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+#if HWY_TARGET == HWY_AVX3
   V n;
-  const V r = reduce_ln2(d, hn::Max(hn::Set(d, -87.0f), x), n);
+  const V r = reduce_ln2(d, hn::Max(hn::Set(d, -104.0f), x), n);
+#else
+  // Adding 1.5 * 2^23 rounds to whole numbers and leaves n in the low bits, ready to become an exponent.
+  const V magic = hn::Set(d, 12582912.0f);
+  const V clamped = hn::Max(hn::Set(d, -87.0f), x);
+  const V shifted = hn::MulAdd(clamped, hn::Set(d, 1.44269504f), magic), n = hn::Sub(shifted, magic);
+  const V r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(d, 0.693359375f), clamped));
+#endif
   const V p = poly(d, r, 5.000000097e-01f, 1.666651711e-01f, 4.166620045e-02f, 8.369096473e-03f, 1.395084764e-03f);
-  const V m = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(d, 1.0f));
+  const V m = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), one);
+#if HWY_TARGET == HWY_AVX3
+  return scale(d, m, n);
+#else
   const hn::RebindToSigned<D> di;
-  // By a product, which keeps a NaN; the conversion of a NaN's n may give anything.
-  const V power = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::NearestInt(n), hn::Set(di, 127))));
+  const V power = hn::BitCast(d, hn::Add(hn::ShiftLeft<23>(hn::BitCast(di, shifted)), hn::BitCast(di, one)));
   return hn::IfThenElse(hn::Lt(x, hn::Set(d, -87.0f)), hn::Zero(d), hn::Mul(m, power));
+#endif
 }
 
 template <class D, class V>
@@ -99,21 +111,10 @@ HWY_INLINE V expm1_f32(D d, V x) {
   return hn::IfThenElse(hn::Eq(n, hn::Zero(d)), near, hn::IfThenElse(hn::IsNaN(x), x, hn::Add(y, y)));
 }
 
-// log(m 2^e) for finite positive x.
+// n ln2 + log(1 + f) for |f| < sqrt(2) - 1 or a little more.
 template <class D, class V>
-HWY_INLINE V log_positive(D d, V x) {
-  const hn::RebindToSigned<D> di;
-  const V tiny = hn::Set(d, 1.17549435e-38f);
-  const auto subnormal = hn::Lt(x, tiny);
-  x = hn::IfThenElse(subnormal, hn::Mul(x, hn::Set(d, 8388608.0f)), x);
-  const auto bits = hn::BitCast(di, x);
-  // Take 1/sqrt(2) away so that the mantissa falls into [sqrt(1/2), sqrt(2)).
-  const auto offset = hn::Set(di, 0x3f3504f3);
-  const auto e = hn::ShiftRight<23>(hn::Sub(bits, offset));
-  const V m = hn::BitCast(d, hn::Sub(bits, hn::ShiftLeft<23>(e)));
-  V n = hn::ConvertTo(d, e);
-  n = hn::IfThenElse(subnormal, hn::Sub(n, hn::Set(d, 23.0f)), n);
-  const V f = hn::Sub(m, hn::Set(d, 1.0f)), f2 = hn::Mul(f, f);
+HWY_INLINE V log_join(D d, V f, V n) {
+  const V f2 = hn::Mul(f, f);
   const V p = poly(d, f, 3.333331673e-01f, -2.500081043e-01f, 2.000228608e-01f, -1.662455314e-01f, 1.418119611e-01f,
                    -1.312876763e-01f, 1.288162240e-01f, -7.859545868e-02f);
   V low = hn::MulAdd(n, hn::Set(d, -2.12194440e-4f), hn::Mul(hn::Mul(p, f2), f));
@@ -121,14 +122,39 @@ HWY_INLINE V log_positive(D d, V x) {
   return hn::MulAdd(n, hn::Set(d, 0.693359375f), hn::Add(f, low));
 }
 
+#if HWY_TARGET == HWY_AVX3
 template <class D, class V>
 HWY_INLINE V log_f32(D d, V x) {
+  static_assert(sizeof(V) == 64);
+  const V one = hn::Set(d, 1.0f);
+  V n{_mm512_getexp_ps(x.raw)};
+  V m{_mm512_getmant_ps(x.raw, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)};
+  const auto upper = hn::Ge(m, hn::Set(d, 1.41421356f));
+  m = hn::IfThenElse(upper, hn::Mul(m, hn::Set(d, 0.5f)), m);
+  n = hn::IfThenElse(upper, hn::Add(n, one), n);
+  const V y = log_join(d, hn::Sub(m, one), n);
+  // By the class of x: NaN stays, 0 gives -inf, below 0 NaN, +inf itself.
+  return V{_mm512_fixupimm_ps(y.raw, x.raw, _mm512_set1_epi32(0x03530422), 0)};
+}
+#else
+template <class D, class V>
+HWY_INLINE V log_f32(D d, V x) {
+  const hn::RebindToSigned<D> di;
   const V inf = hn::Inf(d);
-  V y = log_positive(d, x);
-  y = hn::IfThenElse(hn::Lt(x, inf), y, x);                              // +inf and NaN give themselves
+  const auto subnormal = hn::Lt(x, hn::Set(d, 1.17549435e-38f));
+  const V up = hn::IfThenElse(subnormal, hn::Mul(x, hn::Set(d, 8388608.0f)), x);
+  const auto bits = hn::BitCast(di, up);
+  // Take sqrt(1/2) away so that the mantissa falls into [sqrt(1/2), sqrt(2)).
+  const auto e = hn::ShiftRight<23>(hn::Sub(bits, hn::Set(di, 0x3f3504f3)));
+  const V m = hn::BitCast(d, hn::Sub(bits, hn::ShiftLeft<23>(e)));
+  V n = hn::ConvertTo(d, e);
+  n = hn::IfThenElse(subnormal, hn::Sub(n, hn::Set(d, 23.0f)), n);
+  V y = log_join(d, hn::Sub(m, hn::Set(d, 1.0f)), n);
+  y = hn::IfThenElse(hn::Lt(x, inf), y, x);  // +inf and NaN give themselves
   y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), hn::Neg(inf), y);
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::NaN(d), y);
 }
+#endif
 
 // log(1 + x) through u = 1 + x and the part of x that u lost.
 template <class D, class V>
@@ -136,11 +162,11 @@ HWY_INLINE V log1p_f32(D d, V x) {
   const V one = hn::Set(d, 1.0f);
   const V u = hn::Add(one, x);
   const V lost = hn::Sub(x, hn::Sub(u, one));
-  V y = hn::Add(log_positive(d, u), hn::Div(lost, u));
-  y = hn::IfThenElse(hn::Eq(u, one), x, y);
-  y = hn::IfThenElse(hn::Lt(x, hn::Inf(d)), y, x);
-  y = hn::IfThenElse(hn::Eq(u, hn::Zero(d)), hn::Neg(hn::Inf(d)), y);
-  return hn::IfThenElse(hn::Lt(u, hn::Zero(d)), hn::NaN(d), y);
+  // Where u is 0, negative or not finite the logarithm is the answer; where x vanished beside 1, x is.
+  const V log_u = log_f32(d, u);
+  const auto plain = hn::And(hn::Gt(u, hn::Zero(d)), hn::Lt(u, hn::Inf(d)));
+  const V y = hn::IfThenElse(plain, hn::Add(log_u, hn::Div(lost, u)), log_u);
+  return hn::IfThenElse(hn::Eq(u, one), x, y);
 }
 
 template <class D, class V>
@@ -276,6 +302,45 @@ HWY_INLINE V cosh_f32(D d, V x) {
   const V small_e = exp_f32(d, a);
   const V small = hn::Mul(half, hn::Add(small_e, hn::Div(hn::Set(d, 1.0f), small_e)));
   return hn::IfThenElse(hn::Lt(a, hn::Set(d, 20.0f)), small, hn::Mul(hn::Mul(half, e), e));
+}
+
+template <class D, class V>
+HWY_INLINE V atan_f32(D d, V x) {
+  // highway's holds for finite arguments; the limit stands in for the rest.
+  const V limit = hn::CopySign(hn::Set(d, 1.57079633f), x);
+  const V y = hn::IfThenElse(hn::Lt(hn::Abs(x), hn::Set(d, 1e9f)), hn::Atan(d, x), limit);
+  return hn::IfThenElse(hn::Or(hn::IsNaN(x), hn::Eq(x, hn::Zero(d))), x, y);
+}
+template <class D, class V>
+HWY_INLINE V asin_f32(D d, V x) {
+  const V y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), x, hn::Asin(d, x));
+  return hn::IfThenElse(hn::Le(hn::Abs(x), hn::Set(d, 1.0f)), y, hn::NaN(d));
+}
+template <class D, class V>
+HWY_INLINE V acos_f32(D d, V x) {
+  return hn::IfThenElse(hn::Le(hn::Abs(x), hn::Set(d, 1.0f)), hn::Acos(d, x), hn::NaN(d));
+}
+// log(2a) once a^2 + 1 is a^2.
+template <class D, class V>
+HWY_INLINE V asinh_f32(D d, V x) {
+  const V a = hn::Abs(x), one = hn::Set(d, 1.0f), a2 = hn::Mul(a, a);
+  const V near = log1p_f32(d, hn::Add(a, hn::Div(a2, hn::Add(one, hn::Sqrt(hn::Add(a2, one))))));
+  const V far = hn::Add(log_f32(d, a), hn::Set(d, 0.693147181f));
+  return hn::CopySign(hn::IfThenElse(hn::Lt(a, hn::Set(d, 1e8f)), near, far), x);
+}
+template <class D, class V>
+HWY_INLINE V acosh_f32(D d, V x) {
+  const V t = hn::Sub(x, hn::Set(d, 1.0f));
+  const V near = log1p_f32(d, hn::Add(t, hn::Sqrt(hn::MulAdd(t, t, hn::Add(t, t)))));
+  const V far = hn::Add(log_f32(d, x), hn::Set(d, 0.693147181f));
+  const V y = hn::IfThenElse(hn::Lt(x, hn::Set(d, 1e8f)), near, far);
+  return hn::IfThenElse(hn::Lt(t, hn::Zero(d)), hn::NaN(d), y);
+}
+template <class D, class V>
+HWY_INLINE V atanh_f32(D d, V x) {
+  const V a = hn::Abs(x), one = hn::Set(d, 1.0f);
+  const V y = hn::Mul(hn::Set(d, 0.5f), log1p_f32(d, hn::Div(hn::Add(a, a), hn::Sub(one, a))));
+  return hn::IfThenElse(hn::Le(a, one), hn::CopySign(y, x), hn::NaN(d));
 }
 
 }  // namespace tenon::cpu::HWY_NAMESPACE

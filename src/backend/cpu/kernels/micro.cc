@@ -13,6 +13,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace tenon::cpu {
 namespace HWY_NAMESPACE {
+namespace {  // the other kernel files use the same target namespace
 
 // kMr rows by kNv vectors. Sums run over k in order, one fused multiply-add each, whatever the tile or the
 // blocking: so results do not depend on them.
@@ -94,15 +95,17 @@ void micro(const MicroArgs& p) {
   }
 }
 
-HWY_INLINE V load_n(F d, const float* p, int64_t n, int64_t lanes) {
-  return n >= lanes ? hn::LoadU(d, p) : load_first(p, n);
+HWY_INLINE V load_part(const float* p, int64_t n) {
+  const F d;
+  return n >= kLanes ? hn::LoadU(d, p) : load_n(d, p, static_cast<size_t>(n));
 }
 
-HWY_INLINE void store_n(V v, F d, float* p, int64_t n, int64_t lanes) {
-  if (n >= lanes) {
+HWY_INLINE void store_part(V v, float* p, int64_t n) {
+  const F d;
+  if (n >= kLanes) {
     hn::StoreU(v, d, p);
   } else {
-    hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(n)), d, p);
+    store_n(v, d, p, static_cast<size_t>(n));
   }
 }
 
@@ -120,13 +123,13 @@ void finish_as(const FinishArgs& p) {
     const float* residual = e.residual ? e.residual + i * e.ld_residual : nullptr;
     for (int64_t j = 0; j < p.cols; j += kLanes) {
       const int64_t n = p.cols - j;
-      V x = hn::Mul(load_n(d, src + j, n, kLanes), alpha);
-      if (e.col_bias) x = hn::Add(x, load_n(d, e.col_bias + j, n, kLanes));
+      V x = hn::Mul(load_part(src + j, n), alpha);
+      if (e.col_bias) x = hn::Add(x, load_part(e.col_bias + j, n));
       if (e.row_bias) x = hn::Add(x, hn::Set(d, e.row_bias[i]));
-      if (residual && !e.residual_after) x = hn::MulAdd(beta, load_n(d, residual + j, n, kLanes), x);
+      if (residual && !e.residual_after) x = hn::MulAdd(beta, load_part(residual + j, n), x);
       x = activate<kAct>(x, a, b);
-      if (residual && e.residual_after) x = hn::MulAdd(beta, load_n(d, residual + j, n, kLanes), x);
-      store_n(x, d, dst + j, n, kLanes);
+      if (residual && e.residual_after) x = hn::MulAdd(beta, load_part(residual + j, n), x);
+      store_part(x, dst + j, n);
     }
   }
 }
@@ -215,9 +218,9 @@ HWY_INLINE void dot_block(const DotArgs& p, int64_t j) {
   }
   if (k < p.k) {
     V bv[kCols];
-    TENON_UNROLL for (int c = 0; c < kCols; ++c) bv[c] = load_first(b + c * p.ldb + k, p.k - k);
+    TENON_UNROLL for (int c = 0; c < kCols; ++c) bv[c] = load_part(b + c * p.ldb + k, p.k - k);
     TENON_UNROLL for (int i = 0; i < kRows; ++i) {
-      const V av = load_first(p.a + i * p.lda + k, p.k - k);
+      const V av = load_part(p.a + i * p.lda + k, p.k - k);
       TENON_UNROLL for (int c = 0; c < kCols; ++c) acc[i][c] = hn::MulAdd(av, bv[c], acc[i][c]);
     }
   }
@@ -283,7 +286,9 @@ MicroTable make_table() {
   return t;
 }
 
-const MicroTable& table() {
+}  // namespace
+
+const MicroTable& micro_table_of_target() {
   static const MicroTable t = make_table();
   return t;
 }
@@ -297,12 +302,12 @@ namespace tenon::cpu {
 
 const MicroTable& micro_table(Isa isa) {
 #if HWY_TARGETS & HWY_AVX3
-  if (isa == Isa::avx512) return N_AVX3::table();
+  if (isa == Isa::avx512) return N_AVX3::micro_table_of_target();
 #endif
 #if HWY_TARGETS & HWY_AVX2
-  if (isa == Isa::avx2) return N_AVX2::table();
+  if (isa == Isa::avx2) return N_AVX2::micro_table_of_target();
 #endif
-  return HWY_STATIC_DISPATCH(table)();
+  return HWY_STATIC_DISPATCH(micro_table_of_target)();
 }
 
 }  // namespace tenon::cpu

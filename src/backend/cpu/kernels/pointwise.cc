@@ -220,6 +220,14 @@ struct PointwiseCompiler {
       const DType t = code.outputs_[j];
       Value& value = values[size_t(v)];
       if (BlockFn store = store_kernel(t)) {
+        // A store keeps the low bits only, so wrapping before it is no use.
+        if (narrow_int(t) && value.uses == 2 && !ops.empty() && ops.back().dst == v && ops.back().fn == wrap_kernel(t)) {
+          const int source = ops.back().src[0];
+          ops.pop_back();
+          const int dst = emit(store, value.reg, {source}, Prim::input, 0, bits(t) / 8);
+          values[size_t(dst)].output = int(j);
+          continue;
+        }
         const int dst = emit(store, value.reg, {v}, Prim::input, 0, bits(t) / 8);
         values[size_t(dst)].output = int(j);
       } else if (value.cell >= 0 || value.input >= 0 || value.output >= 0) {

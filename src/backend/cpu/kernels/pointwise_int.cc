@@ -171,7 +171,9 @@ void s_shift_left(const BlockArgs& k) {
 template <class T>
 void s_shift_right(const BlockArgs& k) {
   using U = std::make_unsigned_t<T>;
-  lane_pairs<U, U>(k, [](U a, U b) { return b >= sizeof(U) * 8 ? U(0) : U(a >> b); });
+  constexpr U kWidth = sizeof(U) * 8;
+  if constexpr (std::is_signed_v<T>) lane_pairs<T, T>(k, [](T a, T b) { return T(a >> (U(b) < kWidth ? U(b) : kWidth - 1)); });
+  else lane_pairs<U, U>(k, [](U a, U b) { return b >= kWidth ? U(0) : U(a >> b); });
 }
 // An integer is never NaN or infinite.
 void mask_none(const BlockArgs& k) { std::memset(k.dst, 0, k.n * 4); }

@@ -135,74 +135,94 @@ HWY_INLINE VF load_any(const T* p, size_t r, bool full) {
   }
 }
 
+// Output rows taken together: the pass along w reads rows that were stored a while ago, not just now.
+constexpr int64_t kBand = 8;
+// Floats of an output row's factors and of its values before they are narrowed.
+inline int64_t out_floats(const PoolDesc& k) { return (k.out_w + 127) / 64 * 64; }
+int64_t work_floats(const PoolDesc& k) { return kBand * row_floats(k) + 2 * out_floats(k); }
+
+// One row of outputs from a padded row.
+template <bool kMax>
+HWY_INLINE void along_w(const PoolDesc& k, const float* row, float* out) {
+  const DF d;
+  const int64_t lanes = int64_t(hn::Lanes(d));
+  if (k.stride_w == 1) {
+    for (int64_t o = 0; o < k.out_w; o += lanes) {
+      VF a = hn::LoadU(d, row + o);
+      for (int64_t q = 1; q < k.kernel_w; ++q) a = join<kMax>(a, hn::LoadU(d, row + o + q * k.dilation_w));
+      hn::StoreU(a, d, out + o);
+    }
+  } else if (k.stride_w == 2) {
+    for (int64_t o = 0; o < k.out_w; o += lanes) {
+      VF a = neutral<kMax>();
+      for (int64_t q = 0; q < k.kernel_w; ++q) {
+        const float* p = row + 2 * o + q * k.dilation_w;
+        a = join<kMax>(a, hn::ConcatEven(d, hn::LoadU(d, p + lanes), hn::LoadU(d, p)));
+      }
+      hn::StoreU(a, d, out + o);
+    }
+  } else {
+    for (int64_t o = 0; o < k.out_w; ++o) {
+      float a = row[o * k.stride_w];
+      for (int64_t q = 1; q < k.kernel_w; ++q) {
+        const float v = row[o * k.stride_w + q * k.dilation_w];
+        a = kMax ? (a != a || a > v ? a : v) : a + v;
+      }
+      out[o] = a;
+    }
+  }
+}
+
 template <bool kMax, class T>
 void channels_first(ThreadPool& pool, const PoolDesc& k, const T* x, T* y, float* scratch) {
   const DF d;
-  const int64_t lanes = int64_t(hn::Lanes(d)), length = row_floats(k), stored = (k.out_w + 127) / 64 * 64;
-  parallel_ranges(pool, k.batch * k.channels * k.out_h, k.w * k.kernel_h + k.out_w * k.kernel_w, [&](int64_t begin, int64_t end, int worker) HWY_ATTR {
-    float* row = scratch + worker * (length + stored);
-    float* out_row = row + length;
-    const float none = kMax ? -std::numeric_limits<float>::infinity() : 0.0f;
-    std::fill(row, row + length, none);
+  const int64_t lanes = int64_t(hn::Lanes(d)), length = row_floats(k);
+  const int64_t bands = (k.out_h + kBand - 1) / kBand;
+  parallel_ranges(pool, k.batch * k.channels * bands, (k.w * k.kernel_h + k.out_w * k.kernel_w) * std::min(kBand, k.out_h),
+                  [&](int64_t begin, int64_t end, int worker) HWY_ATTR {
+    float* rows = scratch + worker * work_floats(k);
+    float* factors = rows + kBand * length;  // what a column's taps are divided by
+    float* values = factors + out_floats(k);
+    std::fill(rows, rows + kBand * length, kMax ? -std::numeric_limits<float>::infinity() : 0.0f);
+    for (int64_t o = 0; !kMax && o < k.out_w; ++o) {
+      const int64_t n = span(o, k.stride_w, k.pad_left, k.pad_right, k.kernel_w, k.dilation_w, k.w, k.count_include_pad).divisor;
+      factors[o] = n > 0 ? 1.0f / float(n) : 0.0f;
+    }
     for (int64_t t = begin; t < end; ++t) {
-      const Span sh = span(t % k.out_h, k.stride_h, k.pad_top, k.pad_bottom, k.kernel_h, k.dilation_h, k.h, k.count_include_pad);
-      const T* in = x + (t / k.out_h * k.h + sh.start) * k.w;
-      float* data = row + k.pad_left;
-      for (int64_t i = 0; i < k.w; i += lanes) {
-        const size_t r = size_t(std::min(lanes, k.w - i));
-        const bool full = int64_t(r) == lanes;
-        VF a = neutral<kMax>();
-        for (int64_t p = 0; p < sh.count; ++p) a = join<kMax>(a, load_any(in + p * k.dilation_h * k.w + i, r, full));
-        if (full) hn::StoreU(a, d, data + i);
-        else store_n(a, d, data + i, r);
-      }
-      if (k.stride_w == 1) {
-        for (int64_t o = 0; o < k.out_w; o += lanes) {
-          VF a = hn::LoadU(d, row + o);
-          for (int64_t q = 1; q < k.kernel_w; ++q) a = join<kMax>(a, hn::LoadU(d, row + o + q * k.dilation_w));
-          hn::StoreU(a, d, out_row + o);
-        }
-      } else if (k.stride_w == 2) {
-        for (int64_t o = 0; o < k.out_w; o += lanes) {
+      const int64_t plane = t / bands, first = t % bands * kBand, count = std::min(kBand, k.out_h - first);
+      float divisors[kBand];
+      for (int64_t b = 0; b < count; ++b) {
+        const Span sh = span(first + b, k.stride_h, k.pad_top, k.pad_bottom, k.kernel_h, k.dilation_h, k.h, k.count_include_pad);
+        divisors[b] = sh.divisor > 0 ? 1.0f / float(sh.divisor) : 0.0f;
+        const T* in = x + (plane * k.h + sh.start) * k.w;
+        float* data = rows + b * length + k.pad_left;
+        for (int64_t i = 0; i < k.w; i += lanes) {
+          const size_t r = size_t(std::min(lanes, k.w - i));
+          const bool full = int64_t(r) == lanes;
           VF a = neutral<kMax>();
-          for (int64_t q = 0; q < k.kernel_w; ++q) {
-            const float* p = row + 2 * o + q * k.dilation_w;
-            const VF low = hn::LoadU(d, p), high = hn::LoadU(d, p + lanes);
-            a = join<kMax>(a, hn::ConcatEven(d, high, low));
-          }
-          hn::StoreU(a, d, out_row + o);
-        }
-      } else {
-        for (int64_t o = 0; o < k.out_w; ++o) {
-          float a = row[o * k.stride_w];
-          for (int64_t q = 1; q < k.kernel_w; ++q) {
-            const float v = row[o * k.stride_w + q * k.dilation_w];
-            a = kMax ? (a != a || a > v ? a : v) : a + v;
-          }
-          out_row[o] = a;
+          for (int64_t p = 0; p < sh.count; ++p) a = join<kMax>(a, load_any(in + p * k.dilation_h * k.w + i, r, full));
+          if (full) hn::StoreU(a, d, data + i);
+          else store_n(a, d, data + i, r);
         }
       }
-      if (!kMax) {
-        for (int64_t o = 0; o < k.out_w; ++o) {
-          const Span sw = span(o, k.stride_w, k.pad_left, k.pad_right, k.kernel_w, k.dilation_w, k.w, k.count_include_pad);
-          const int64_t divisor = sh.divisor * sw.divisor;
-          out_row[o] = divisor > 0 ? out_row[o] * (1.0f / float(divisor)) : 0.0f;
+      for (int64_t b = 0; b < count; ++b) {
+        along_w<kMax>(k, rows + b * length, values);
+        const VF factor = hn::Set(d, divisors[b]);
+        T* out = y + (plane * k.out_h + first + b) * k.out_w;
+        if constexpr (sizeof(T) == 1) {
+          for (int64_t o = 0; o < k.out_w; ++o) out[o] = T(std::max(values[o], float(std::numeric_limits<T>::lowest())));
+        } else {
+          for (int64_t o = 0; o < k.out_w; o += lanes) {
+            VF v = hn::LoadU(d, values + o);
+            if (!kMax) v = hn::Mul(v, hn::Mul(hn::LoadU(d, factors + o), factor));
+            if (o + lanes <= k.out_w) store_f32(v, d, out + o);
+            else store_f32_n(v, d, out + o, size_t(k.out_w - o));
+          }
         }
-      }
-      T* out = y + t * k.out_w;
-      if constexpr (sizeof(T) == 1) {
-        for (int64_t o = 0; o < k.out_w; ++o)
-          out[o] = T(std::max(out_row[o], float(std::numeric_limits<T>::lowest())));
-      } else {
-        int64_t o = 0;
-        for (; o + lanes <= k.out_w; o += lanes) store_f32(hn::LoadU(d, out_row + o), d, out + o);
-        if (o < k.out_w) store_f32_n(hn::LoadU(d, out_row + o), d, out + o, size_t(k.out_w - o));
       }
     }
   });
 }
-
-int64_t work_floats(const PoolDesc& k) { return row_floats(k) + (k.out_w + 127) / 64 * 64; }
 
 template <class T>
 void run_typed(ThreadPool& pool, const PoolDesc& k, const void* x, void* y, float* scratch) {

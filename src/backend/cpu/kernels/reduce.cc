@@ -63,14 +63,17 @@ struct Min {
 // One vector's lanes joined, in a fixed order.
 template <class J>
 HWY_INLINE double join_lanes(VF v) {
+  const DF d;
+  if constexpr (J::kSum) return double(hn::GetLane(hn::SumOfLanes(d, v)));
+  if constexpr (std::is_same_v<J, Max> || std::is_same_v<J, Min>) {
+    if (!hn::AllFalse(d, hn::IsNaN(v))) return std::numeric_limits<double>::quiet_NaN();
+    return double(hn::GetLane(std::is_same_v<J, Max> ? hn::MaxOfLanes(d, v) : hn::MinOfLanes(d, v)));
+  }
   HWY_ALIGN float lanes[HWY_LANES(float)];
-  constexpr size_t kLanes = HWY_LANES(float);
-  hn::Store(v, DF(), lanes);
-  double part[kLanes];
-  for (size_t i = 0; i < kLanes; ++i) part[i] = double(lanes[i]);
-  for (size_t half = kLanes / 2; half > 0; half /= 2)
-    for (size_t i = 0; i < half; ++i) part[i] = J::join1(part[i], part[i + half]);
-  return part[0];
+  hn::Store(v, d, lanes);
+  double all = J::kZero;
+  for (float lane : lanes) all = J::join1(all, double(lane));
+  return all;
 }
 
 // A row of n adjacent elements: blocks of four accumulators, joined in double.

@@ -75,17 +75,23 @@ void linear_first(ThreadPool& pool, const ResizeDesc& k, const ResizeLinearTable
       const T* image = x + t / k.out_h * k.h * k.w;
       blend(image + g.rows[2 * h] * k.w, image + g.rows[2 * h + 1] * k.w, g.row_weights[2 * h], g.row_weights[2 * h + 1], work, k.w);
       T* out = y + t * k.out_w;
-      HWY_ALIGN float pairs[2 * HWY_LANES(float)], weights[2 * HWY_LANES(float)];
       for (int64_t w = 0; w < k.out_w; w += lanes) {
         const size_t r = size_t(std::min(lanes, k.out_w - w));
-        for (size_t i = 0; i < r; ++i) {
-          pairs[i] = work[g.columns[2 * (size_t(w) + i)]];
-          pairs[size_t(lanes) + i] = work[g.columns[2 * (size_t(w) + i) + 1]];
-          weights[i] = g.column_weights[2 * (size_t(w) + i)];
-          weights[size_t(lanes) + i] = g.column_weights[2 * (size_t(w) + i) + 1];
+        const DI di;
+        hn::VFromD<DI> i0, i1;
+        VF w0, w1;
+        if (int64_t(r) == lanes) {
+          hn::LoadInterleaved2(di, g.columns + 2 * w, i0, i1);
+          hn::LoadInterleaved2(d, g.column_weights + 2 * w, w0, w1);
+        } else {
+          HWY_ALIGN int32_t indices[2 * HWY_LANES(float)] = {};
+          HWY_ALIGN float weights[2 * HWY_LANES(float)] = {};
+          std::memcpy(indices, g.columns + 2 * w, r * 8);
+          std::memcpy(weights, g.column_weights + 2 * w, r * 8);
+          hn::LoadInterleaved2(di, indices, i0, i1);
+          hn::LoadInterleaved2(d, weights, w0, w1);
         }
-        for (size_t i = r; i < size_t(lanes); ++i) pairs[i] = pairs[size_t(lanes) + i] = weights[i] = weights[size_t(lanes) + i] = 0;
-        const VF v = hn::MulAdd(hn::Load(d, pairs), hn::Load(d, weights), hn::Mul(hn::Load(d, pairs + lanes), hn::Load(d, weights + lanes)));
+        const VF v = hn::MulAdd(hn::GatherIndex(d, work, i0), w0, hn::Mul(hn::GatherIndex(d, work, i1), w1));
         if (int64_t(r) == lanes) store_f32(v, d, out + w);
         else store_f32_n(v, d, out + w, r);
       }

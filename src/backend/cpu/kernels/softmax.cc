@@ -65,11 +65,7 @@ void softmax_row(const SoftmaxDesc& k, const T* x, const T* mask, T* y, float* w
     });
   }
   m0 = max_keep(m0, m1);
-  HWY_ALIGN float lane[HWY_LANES(float)];
-  hn::Store(m0, d, lane);
-  float top = lane[0];
-  for (float v : lane) top = top != top || top > v ? top : v;
-  const VF m = hn::Set(d, top);
+  const VF m = hn::AllFalse(d, hn::IsNaN(m0)) ? hn::MaxOfLanes(d, m0) : hn::NaN(d);
   const float* from = plain ? reinterpret_cast<const float*>(x) : work;
   VF s0 = hn::Zero(d), s1 = s0;
   const bool log = k.log;

@@ -33,48 +33,68 @@ HWY_INLINE void square(const T* x, int64_t xs, T* y, int64_t ys) {
 }
 
 #if HWY_TARGET == HWY_AVX3
-// 16 x 16 words: rows are loaded as 128-bit pieces of four rows each, so that only steps within a piece remain.
+// 16 x 16 words. Every line of input is read once and every line of output written once, so strides that are powers of
+// two, whose rows fight for the same cache set, do no harm.
 HWY_INLINE void square16(const uint32_t* x, int64_t xs, uint32_t* y, int64_t ys) {
-  __m512i a[16];
-  for (int g = 0; g < 4; ++g)      // columns 4g … 4g + 3
-    for (int i = 0; i < 4; ++i) {  // piece p of the vector: row i + 4p
-      const uint32_t* at = x + i * xs + g * 4;
-      __m512i v = _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
-      v = _mm512_inserti32x4(v, _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 4 * xs)), 1);
-      v = _mm512_inserti32x4(v, _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 8 * xs)), 2);
-      v = _mm512_inserti32x4(v, _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 12 * xs)), 3);
-      a[g * 4 + i] = v;
-    }
-  for (int g = 0; g < 4; ++g) {
-    const __m512i* v = a + g * 4;
-    const __m512i t0 = _mm512_unpacklo_epi32(v[0], v[1]), t1 = _mm512_unpackhi_epi32(v[0], v[1]);
-    const __m512i t2 = _mm512_unpacklo_epi32(v[2], v[3]), t3 = _mm512_unpackhi_epi32(v[2], v[3]);
-    uint32_t* out = y + g * 4 * ys;
-    _mm512_storeu_si512(out, _mm512_unpacklo_epi64(t0, t2));
-    _mm512_storeu_si512(out + ys, _mm512_unpackhi_epi64(t0, t2));
-    _mm512_storeu_si512(out + 2 * ys, _mm512_unpacklo_epi64(t1, t3));
-    _mm512_storeu_si512(out + 3 * ys, _mm512_unpackhi_epi64(t1, t3));
+  __m512i a[16], b[16];
+  for (int i = 0; i < 16; ++i) a[i] = _mm512_loadu_si512(x + i * xs);
+  for (int i = 0; i < 16; i += 2) {
+    b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+    b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+  }
+  // a[4g + j]: in each 128-bit piece p, column 4p + j of rows 4g … 4g + 3.
+  for (int i = 0; i < 16; i += 4) {
+    a[i] = _mm512_unpacklo_epi64(b[i], b[i + 2]);
+    a[i + 1] = _mm512_unpackhi_epi64(b[i], b[i + 2]);
+    a[i + 2] = _mm512_unpacklo_epi64(b[i + 1], b[i + 3]);
+    a[i + 3] = _mm512_unpackhi_epi64(b[i + 1], b[i + 3]);
+  }
+  // Then a 4 x 4 transpose of pieces.
+  for (int j = 0; j < 4; ++j) {
+    const __m512i t0 = _mm512_shuffle_i32x4(a[j], a[4 + j], 0x88), t1 = _mm512_shuffle_i32x4(a[j], a[4 + j], 0xdd);
+    const __m512i t2 = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0x88), t3 = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0xdd);
+    _mm512_storeu_si512(y + j * ys, _mm512_shuffle_i32x4(t0, t2, 0x88));
+    _mm512_storeu_si512(y + (4 + j) * ys, _mm512_shuffle_i32x4(t1, t3, 0x88));
+    _mm512_storeu_si512(y + (8 + j) * ys, _mm512_shuffle_i32x4(t0, t2, 0xdd));
+    _mm512_storeu_si512(y + (12 + j) * ys, _mm512_shuffle_i32x4(t1, t3, 0xdd));
   }
 }
 #endif
+
+// A square of 64 bytes a side through buffers, for the same reason.
+template <class T>
+HWY_INLINE void square64(const T* x, int64_t xs, T* y, int64_t ys) {
+  constexpr int kN = 64 / sizeof(T), kSmall = 16 / sizeof(T);
+  alignas(64) T in[kN * kN];
+  alignas(64) T out[kN * kN];
+  for (int i = 0; i < kN; ++i) std::memcpy(in + i * kN, x + i * xs, 64);
+  for (int i = 0; i < kN; i += kSmall)
+    for (int j = 0; j < kN; j += kSmall) square(in + i * kN + j, kN, out + j * kN + i, kN);
+  for (int i = 0; i < kN; ++i) std::memcpy(y + i * ys, out + i * kN, 64);
+}
 
 // y[c * ys + r] = x[r * xs + c] for r < h, c < w.
 template <class T>
 void tile(const T* x, int64_t xs, T* y, int64_t ys, int64_t h, int64_t w) {
   constexpr int64_t kN = 16 / sizeof(T);
+  constexpr int64_t kWide = 64 / sizeof(T);
   int64_t r = 0;
+  for (; r + kWide <= h; r += kWide) {
+    int64_t c = 0;
+    for (; c + kWide <= w; c += kWide) {
 #if HWY_TARGET == HWY_AVX3
-  if constexpr (sizeof(T) == 4) {
-    for (; r + 16 <= h; r += 16) {
-      int64_t c = 0;
-      for (; c + 16 <= w; c += 16) square16(x + r * xs + c, xs, y + c * ys + r, ys);
-      for (; c + 4 <= w; c += 4)
-        for (int64_t i = 0; i < 16; i += 4) square(x + (r + i) * xs + c, xs, y + c * ys + r + i, ys);
-      for (; c < w; ++c)
-        for (int64_t i = 0; i < 16; ++i) y[c * ys + r + i] = x[(r + i) * xs + c];
-    }
-  }
+      if constexpr (sizeof(T) == 4) {
+        square16(x + r * xs + c, xs, y + c * ys + r, ys);
+        continue;
+      }
 #endif
+      square64(x + r * xs + c, xs, y + c * ys + r, ys);
+    }
+    for (; c + kN <= w; c += kN)
+      for (int64_t i = 0; i < kWide; i += kN) square(x + (r + i) * xs + c, xs, y + c * ys + r + i, ys);
+    for (; c < w; ++c)
+      for (int64_t i = 0; i < kWide; ++i) y[c * ys + r + i] = x[(r + i) * xs + c];
+  }
   for (; r + kN <= h; r += kN) {
     int64_t c = 0;
     for (; c + kN <= w; c += kN) square(x + r * xs + c, xs, y + c * ys + r, ys);

@@ -1,0 +1,84 @@
+// Resize of two neighbouring dimensions: nearest and linear, from the operator's own tables.
+#include "backend/cpu/kernels/resize.h"
+
+#include "backend/cpu/families.h"
+#include "ops/common/resize.h"
+
+namespace tenon::cpu {
+
+static KernelAnswer supports(const KernelRequest& r) {
+  auto mode = resize_mode(r.node.attrs);
+  if (!mode.ok()) return no(mode.status().message());
+  const DType t = type_of(r, 0);
+  const bool f = t == DType::f32 || t == DType::f16 || t == DType::bf16;
+  if (mode->kind == ResizeMode::cubic || mode->antialias) return no("cubic and antialiased resizing has no kernel");
+  if (mode->coords == ResizeMode::tf_crop) return no("tf_crop_and_resize has no kernel");
+  if (mode->kind == ResizeMode::linear ? !f : bits(t) < 8) return no(cat("no kernel for ", name(t)));
+  const ValueInfo& x = r.graph.info(r.node.inputs[0]);
+  if (!x.ranked || x.shape.size() != 4) return no("only four dimensions have a kernel");
+  for (size_t i = 1; i < r.node.inputs.size(); ++i) {
+    const ValueId v = r.node.inputs[i];
+    if (v != kNoValue && !r.graph.is_constant(v) && !r.graph.info(v).value) return no("its sizes are computed at run time");
+  }
+  const ValueInfo& y = r.graph.info(r.node.outputs[0]);
+  if (!y.ranked || !(x.shape[0] == y.shape[0])) return no("the batch is resized");
+  if (!(x.shape[1] == y.shape[1]) && !(x.shape[3] == y.shape[3])) return no("more than two dimensions are resized");
+  return yes();
+}
+
+namespace {
+struct Tables {
+  ResizeDesc desc;
+  bool linear = false;
+  std::vector<int32_t> rows, columns;
+  std::vector<float> row_weights, column_weights;
+};
+}  // namespace
+
+static Status fill(const std::vector<Taps>& table, bool linear, std::vector<int32_t>& index, std::vector<float>& weight) {
+  for (const Taps& taps : table) {
+    if (taps.empty() || taps.size() > (linear ? 2u : 1u)) return internal_error("a resize table has ", taps.size(), " taps");
+    index.push_back(int32_t(taps[0].index));
+    if (!linear) continue;
+    weight.push_back(float(taps[0].weight));
+    index.push_back(int32_t(taps.back().index));
+    weight.push_back(taps.size() > 1 ? float(taps[1].weight) : 0.0f);
+  }
+  return {};
+}
+
+static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
+  return make_kernel([&node = s.node](Descs in, Descs out, int threads) -> LaunchResult {
+    const auto doubles = [&](size_t i) {
+      std::vector<double> v;
+      if (i >= in.size() || in[i].dtype == DType::none) return v;
+      v.resize(size_t(num_elements(in[i].shape)));
+      load_doubles(in[i].dtype, in[i].value, 0, int64_t(v.size()), v.data());
+      return v;
+    };
+    const ResizeMode mode = TRY(resize_mode(node.attrs));
+    const Ints sizes = in.size() > 3 && in[3].dtype != DType::none ? int_values(in[3]) : Ints();
+    const auto plan = TRY(resize_plan(node.attrs, mode, in[0].shape, {}, doubles(2), sizes));
+    auto t = std::make_shared<Tables>();
+    t->linear = mode.kind == ResizeMode::linear;
+    const Shape &x = in[0].shape, &y = out[0].shape;
+    const bool last = x[3] == y[3] && !(x[1] == y[1] && plan[1].scale == 1);
+    const size_t h = last ? 1 : 2;
+    t->desc = {last, in[0].dtype, x[0], last ? x[3] : x[1], x[h], x[h + 1], y[h], y[h + 1]};
+    if (num_elements(y) == 0) return make_launch(0, [](const LaunchArgs&, ThreadPool&) { return Status(); });
+    TRY(fill(resize_table(mode, plan[h]), t->linear, t->rows, t->row_weights));
+    TRY(fill(resize_table(mode, plan[h + 1]), t->linear, t->columns, t->column_weights));
+    const int64_t scratch = t->linear ? int64_t(resize_linear_scratch_bytes(t->desc, threads)) : 0;
+    return make_launch(scratch, [t](const LaunchArgs& a, ThreadPool& pool) {
+      if (!t->linear) resize_nearest(pool, t->desc, t->rows.data(), t->columns.data(), a.inputs[0], a.outputs[0]);
+      else
+        resize_linear(pool, t->desc, {t->rows.data(), t->row_weights.data(), t->columns.data(), t->column_weights.data()}, a.inputs[0],
+                      a.outputs[0], a.scratch);
+      return Status();
+    });
+  });
+}
+
+extern const Family kResize{"resize", [](const KernelRequest& r) { return op_is(r.node, "Resize"); }, supports, nullptr, load};
+
+}  // namespace tenon::cpu

@@ -1,9 +1,11 @@
-// Runs test cases in ONNX's layout: [--device cpu|reference] DIR...; without a device by the interpreter. DIR/model.onnx, DIR/test_data_set_K/{input,output}_N.pb.
+// Runs test cases in ONNX's layout: [--device cpu|reference] DIR...; without a device by the interpreter. With --largest 1e-4
+// floats may differ by that part of the largest magnitude. DIR/model.onnx, DIR/test_data_set_K/{input,output}_N.pb.
 #include <dirent.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/mapped_file.h"
@@ -31,9 +33,26 @@ static std::vector<Result<Tensor>> read_all(const std::string& set, const char* 
   }
 }
 
+// Largest difference in units of the largest magnitude; for whole networks. 0: element by element, as ONNX's runner does.
+static double largest_tolerance = 0;
+
+static Status compare_largest(const Tensor& got, const Tensor& want) {
+  double largest = 0, difference = 0;
+  for (int64_t i = 0; i < got.size(); ++i) {
+    const double a = got.at(i), b = want.at(i);
+    if (std::isnan(a) != std::isnan(b)) return internal_error("element ", i, " is ", a, ", expected ", b);
+    if (std::isfinite(b)) largest = std::max(largest, std::fabs(b));
+    if (std::isfinite(a) || std::isfinite(b)) difference = std::max(difference, std::fabs(a - b));
+  }
+  std::printf("%.1e ", largest > 0 ? difference / largest : difference);
+  if (!(difference <= largest_tolerance * largest)) return internal_error("differs by ", difference, ", largest magnitude ", largest);
+  return {};
+}
+
 static Status compare(const Tensor& got, const Tensor& want) {
   if (got.dtype() != want.dtype()) return internal_error("type ", name(got.dtype()), ", expected ", name(want.dtype()));
   if (got.shape() != want.shape()) return internal_error("shape ", got.shape(), ", expected ", want.shape());
+  if (largest_tolerance > 0 && is_float(got.dtype())) return compare_largest(got, want);
   for (int64_t i = 0; i < got.size(); ++i) {
     if (!is_float(got.dtype())) {
       if (got.int_at(i) != want.int_at(i)) return internal_error("element ", i, " is ", got.int_at(i), ", expected ", want.int_at(i));
@@ -80,6 +99,10 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (std::string(argv[i]) == "--device") {
       device = argv[++i];
+      continue;
+    }
+    if (std::string(argv[i]) == "--largest") {
+      largest_tolerance = std::atof(argv[++i]);
       continue;
     }
     std::printf("%s: ", argv[i]);

@@ -52,6 +52,9 @@ class Launch {
 class Kernel {
  public:
   virtual ~Kernel() = default;
+  // Inputs (bit i: input i) whose values bind() has to see: bounds, pads, sizes, axes. Where one is computed by the
+  // network itself, binding waits until it is.
+  virtual uint32_t value_inputs() const { return 0; }
   // Prepares for these shapes, to be run on this stream. Errors: invalid_argument when the kernel was not built for them.
   virtual Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> inputs, std::span<const TensorDesc> outputs,
                                                Stream& stream) const = 0;

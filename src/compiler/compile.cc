@@ -20,7 +20,7 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   const Status stopped(Code::cancelled, "the build was interrupted; nothing was written");
   auto report = [&](const char* stage, int64_t done, int64_t total) { return !progress || progress(stage, done, total); };
   if (options.precision != "fp32")
-    return Status(Code::unsupported, cat("precision '", escape(options.precision), "' is not built yet; there is: fp32"), "--precision fp32");
+    return Status(Code::invalid_argument, cat("precision '", escape(options.precision), "' is not built yet; there is: fp32"), "--precision fp32");
   auto compiler = TRY(create_compiler(options.device, options.target));
 
   // Shapes, then passes, then kernels.

@@ -2,39 +2,55 @@
 
 #include <nlohmann/json.hpp>
 
+#include "compiler/memory.h"
 #include "engine/step_kind.h"
 
 namespace tenon {
 
 using nlohmann::json;
 
-static void add_layers(const Graph& g, const std::vector<StepPlan>& steps, const std::string& prefix, json& layers) {
+static void add_nodes(const Graph& g, const std::vector<StepPlan>& steps, const std::string& prefix, json& nodes) {
   for (size_t n = 0; n < steps.size(); ++n) {
     const Node& node = g.nodes[n];
     const StepKind kind = step_kind(node);
     if (kind == StepKind::dims) continue;
-    json j = {{"name", prefix + node.name}, {"op", node.op->name}, {"onnx_nodes", node.origins}};
+    json j = {{"name", prefix + node.name}, {"op", node.op->name}, {"origins", node.origins}};
     j["kernel"] = kind == StepKind::view ? "view" : steps[n].image.kernel;
     j["backend"] = kind == StepKind::view ? "" : steps[n].image.backend;
-    if (!steps[n].reason.empty()) j["reason"] = steps[n].reason;
-    if (steps[n].fallback) j["fallback"] = true;
+    j["reason"] = steps[n].reason;
+    j["fallback"] = steps[n].fallback;
     if (!node.outputs.empty() && node.outputs[0] != kNoValue) {
       const ValueInfo& info = g.info(node.outputs[0]);
       j["output"] = cat(name(info.dtype), info.ranked ? to_string(info.shape) : "[*]");
     }
-    layers.push_back(std::move(j));
+    nodes.push_back(std::move(j));
     for (const auto& [attr, body] : steps[n].bodies)
-      if (GraphPtr inner = node.attrs.graph(attr)) add_layers(*inner, body, cat(prefix, node.name, "/", attr, "/"), layers);
+      if (GraphPtr inner = node.attrs.graph(attr)) add_nodes(*inner, body, cat(prefix, node.name, "/", attr, "/"), nodes);
   }
+}
+
+static json figures_json(const MemoryFigures& m) {
+  return {{"peak", m.peak}, {"lower_bound", m.lower_bound}, {"unknown_values", m.unknown}};
 }
 
 std::string make_report(const EngineContent& c, const PassReport& passes) {
   json j = {{"schema", "tenon.report/1"}, {"target", c.target}, {"precision", c.precision}};
   j["passes"] = json::array();
   for (const auto& p : passes.passes) j["passes"].push_back({{"name", p.name}, {"nodes_before", p.nodes_before}, {"nodes_after", p.nodes_after}});
-  j["layers"] = json::array();
-  add_layers(c.graph, c.steps, "", j["layers"]);
-  return j.dump(1);
+  j["nodes"] = json::array();
+  add_nodes(c.graph, c.steps, "", j["nodes"]);
+  j["memory"] = {{"weights", weight_bytes(c.graph, c.steps)}, {"profiles", json::array()}};
+  j["profiles"] = json::array();
+  for (const OptimizationProfile& p : c.profiles) {
+    json dims = json::object();
+    for (const auto& [symbol, r] : p.dims)
+      dims[symbol] = {{"min", r.min}, {"opt", r.opt}, {"max", r.max == kUnbounded ? json(nullptr) : json(r.max)}};
+    j["profiles"].push_back({{"dims", dims}});
+    j["memory"]["profiles"].push_back({{"opt", figures_json(plan_intermediates(c.graph, p, false))},
+                                       {"max", has_maximum(p) ? figures_json(plan_intermediates(c.graph, p, true)) : json(nullptr)}});
+  }
+  // Names of a model need not be UTF-8.
+  return j.dump(1, ' ', false, json::error_handler_t::replace);
 }
 
 static void collect_fallbacks(const Graph& g, const std::vector<StepPlan>& steps, std::vector<std::string>& out) {

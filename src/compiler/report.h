@@ -6,8 +6,8 @@
 
 namespace tenon {
 
-// Passes with node counts, kernels with the ONNX nodes that each does, fallbacks with reasons. No times: the same build
-// gives the same bytes.
+// Passes with node counts; nodes with their kernels, the ONNX nodes that each does, fallbacks with reasons; profiles;
+// planned memory. No times: the same build gives the same bytes.
 std::string make_report(const EngineContent& content, const PassReport& passes);
 // Fallback nodes, one line each, for messages: "NonZero 'nz': its result's size depends on data".
 std::vector<std::string> list_fallbacks(const EngineContent& content);

@@ -13,6 +13,9 @@ namespace tenon {
 using nlohmann::json;
 using namespace engine_format;
 
+// Names of a model need not be UTF-8, which JSON must be.
+static constexpr auto kReplace = json::error_handler_t::replace;
+
 static json value_json(const Graph& g, ValueId v, const std::string& label) {
   const ValueInfo& info = g.info(v);
   json shape = json::array();
@@ -85,7 +88,7 @@ Result<std::vector<uint8_t>> serialize_engine(const EngineContent& c) {
 
   std::vector<Section> sections;
   sections.push_back({"graph", to_bytes(text)});
-  sections.push_back({"plan", to_bytes(plan.dump())});
+  sections.push_back({"plan", to_bytes(plan.dump(-1, ' ', false, kReplace))});
   sections.push_back({"report", to_bytes(c.report)});
   sections.push_back({"weights", blobs.take_bytes()});
 
@@ -109,8 +112,7 @@ Result<std::vector<uint8_t>> serialize_engine(const EngineContent& c) {
                                     {"hash", hex(XXH3_64bits(s.bytes.data(), s.bytes.size()))}});
     at = align(at + s.bytes.size());
   }
-  // Names come from the model as they are; what is not UTF-8 in them cannot stand in JSON.
-  const std::string manifest_text = manifest.dump(1, ' ', false, json::error_handler_t::replace);
+  const std::string manifest_text = manifest.dump(1, ' ', false, kReplace);
   const uint64_t base = align(sizeof(Header) + manifest_text.size());
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);

@@ -161,6 +161,7 @@ static Status upgrade_and_add(Model& model, Scope& scope, NodeDef def, const std
     for (const OlderForm& form : op->older)
       if (form.from <= opset) older = &form;
   if (!older || !older->apply) return add_node(model, scope, std::move(def), captures);
+  if (!op->inputs.empty() && (def.inputs.empty() || def.inputs[0].empty())) return invalid_model("input '", op->inputs[0].name, "' is missing");
 
   Upgrade u{def, opset, {}, {}, {}, nullptr, nullptr};
   u.info = [&scope](const std::string& name) {

@@ -158,7 +158,14 @@ Status Executor::bind_step(Binding& b, size_t n) {
       TRY(b.symbols.match(g.info(v), *shapes[i]).with_prefix(describe(node) + ": "));
     }
   }
-  if (!inputs_known || !outputs_known || !step.bodies.empty()) {
+  // A view of what is late is late itself, whatever is known of its shape: its memory is not known.
+  if (step.kind == StepKind::view && !inputs_known) b.known[size_t(node.outputs[0])] = outputs_known = false;
+  bool values_seen = true;
+  if (step.kernel_ptr)
+    for (size_t i = 0; i < node.inputs.size() && i < 32; ++i)
+      if (step.kernel_ptr->value_inputs() >> i & 1 && node.inputs[i] != kNoValue)
+        values_seen = values_seen && host_value(g, b.held, node.inputs[i]) != nullptr;
+  if (!inputs_known || !outputs_known || !values_seen || !step.bodies.empty()) {
     bound.late = b.any_late = true;
     return {};
   }
@@ -232,6 +239,8 @@ Status Executor::place(Binding& b, const std::vector<Tensor>& inputs, std::vecto
     for (size_t i = 0; i < s.in.size(); ++i) s.in[i] = node.inputs[i] == kNoValue ? nullptr : b.data[size_t(node.inputs[i])];
     for (size_t i = 0; i < s.out.size(); ++i)
       s.out[i] = node.outputs[i] == kNoValue ? nullptr : const_cast<void*>(b.data[size_t(node.outputs[i])]);
+    for (ValueId v : node.inputs)
+      if (v != kNoValue && !b.data[size_t(v)]) return internal_error(describe(node), ": '", g.value(v).name, "' has no address");
   }
   return {};
 }
@@ -283,7 +292,8 @@ Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& out
     }
     if (times_) {
       TRY(stream_.synchronize());
-      times_->push_back({plan_.steps[n].node, std::chrono::duration<double>(Clock::now() - begin).count()});
+      const std::chrono::duration<double> since = begin.time_since_epoch(), took = Clock::now() - begin;
+      times_->push_back({plan_.steps[n].node, since.count(), took.count(), depth_});
     }
   }
   return finish_outputs(b, inputs, outputs, symbols);
@@ -372,10 +382,11 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   std::vector<TensorDesc> in, out;
   s.in.clear();
   s.out.clear();
-  for (ValueId v : node.inputs) {
-    Tensor t = tensor_of(b, v);
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    Tensor t = tensor_of(b, node.inputs[i]);
+    const bool wants_value = i < 32 && step.kernel_ptr->value_inputs() >> i & 1;
     s.in.push_back(t ? t.data() : nullptr);
-    in.push_back(t ? TensorDesc{t.dtype(), t.shape(), host_value(g, b.held, v)} : TensorDesc{});
+    in.push_back(t ? TensorDesc{t.dtype(), t.shape(), wants_value ? t.data() : nullptr} : TensorDesc{});
   }
   for (ValueId v : node.outputs) {
     Tensor t = tensor_of(b, v);
@@ -387,7 +398,7 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
              return p.dtype == q.dtype && p.shape == q.shape && p.value == q.value;
            });
   };
-  // A value known to the binding may change between runs while its address stays, so such launches are bound anew.
+  // A value may change between runs while its address stays, so launches that depend on one are bound anew.
   const bool values = std::any_of(in.begin(), in.end(), [](auto& d) { return d.value != nullptr; });
   if (!s.launch || values || !equal(in, s.bound_in) || !equal(out, s.bound_out)) {
     s.launch = TRY(step.kernel_ptr->bind(in, out, stream_));
@@ -442,8 +453,8 @@ Result<std::vector<Tensor>> Executor::run_body(size_t n, const std::string& attr
     for (const auto& [name, body] : plan_.steps[n].bodies)
       if (name == attr) executor = std::make_unique<Executor>(*body, device_, stream_);
     if (!executor) return internal_error("no body '", attr, "'");
-    executor->set_profile(times_);
   }
+  executor->set_profile(times_, depth_ + 1);
   std::vector<Tensor> outputs;
   TRY(executor->run(inputs, outputs));
   return outputs;

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "runtime/memory_plan.h"
+#include "engine/memory_plan.h"
 #include "runtime/plan.h"
 #include "runtime/symbols.h"
 
@@ -15,7 +15,8 @@ namespace tenon {
 // What a run costs and did, kept for the profiler.
 struct StepTime {
   const Node* node;
-  double seconds;
+  double begin, seconds;  // by the steady clock
+  int depth;              // 0; more inside of control flow, whose node's own time covers it
 };
 
 class Executor {
@@ -36,7 +37,10 @@ class Executor {
   // The arena may not grow beyond this; 0: no limit.
   void set_workspace_limit(int64_t bytes) { workspace_limit_ = bytes; }
   // When set, the time of each step of the next runs is added here.
-  void set_profile(std::vector<StepTime>* times) { times_ = times; }
+  void set_profile(std::vector<StepTime>* times, int depth = 0) {
+    times_ = times;
+    depth_ = depth;
+  }
 
  private:
   struct Binding;
@@ -60,6 +64,7 @@ class Executor {
   std::list<std::unique_ptr<Binding>> bindings_;  // most recent first
   std::map<std::pair<size_t, std::string>, std::unique_ptr<Executor>> bodies_;
   std::vector<StepTime>* times_ = nullptr;
+  int depth_ = 0;
 };
 
 }  // namespace tenon

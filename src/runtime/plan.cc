@@ -28,23 +28,7 @@ Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<Ste
   if (g.nodes.size() != steps.size()) return internal_error("the plan does not fit the graph");
   plan->steps.resize(steps.size());
   for (size_t n = 0; n < steps.size(); ++n) TRY(load_step(*plan, n, steps[n], device));
-
-  plan->root.resize(g.values.size());
-  for (size_t v = 0; v < g.values.size(); ++v) plan->root[v] = ValueId(v);
-  plan->last_use.assign(g.values.size(), -1);
-  plan->defined_at.assign(g.values.size(), -1);
-  for (size_t n = 0; n < g.nodes.size(); ++n) {
-    const Node& node = g.nodes[n];
-    if (plan->steps[n].kind == StepKind::view) plan->root[size_t(node.outputs[0])] = plan->root[size_t(node.inputs[0])];
-    for (ValueId v : node.inputs)
-      if (v != kNoValue) plan->last_use[size_t(plan->root[size_t(v)])] = int(n);
-    for (ValueId v : node.outputs)
-      if (v != kNoValue && plan->root[size_t(v)] == v) {
-        plan->defined_at[size_t(v)] = int(n);
-        plan->last_use[size_t(v)] = std::max(plan->last_use[size_t(v)], int(n));
-      }
-  }
-  for (ValueId v : g.outputs) plan->last_use[size_t(plan->root[size_t(v)])] = int(g.nodes.size());
+  static_cast<Liveness&>(*plan) = find_liveness(g);
   return plan;
 }
 

@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "engine/content.h"
+#include "engine/liveness.h"
 #include "engine/step_kind.h"
 
 namespace tenon {
@@ -20,12 +21,9 @@ struct LoadedStep {
   std::vector<std::pair<std::string, std::unique_ptr<LoadedPlan>>> bodies;
 };
 
-struct LoadedPlan {
+struct LoadedPlan : Liveness {
   Graph graph;
   std::vector<LoadedStep> steps;     // one a node
-  std::vector<ValueId> root;         // the value whose memory a view shows; itself otherwise
-  std::vector<int> last_use;         // of a root: the last step that reads it or a view of it; steps.size() for outputs
-  std::vector<int> defined_at;       // of a root: the step that writes it; -1 for inputs and constants
 };
 
 Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<StepPlan>& steps, Device& device);

@@ -10,14 +10,6 @@ std::span<const Family* const> families() {
   return list;
 }
 
-bool values_known(const KernelRequest& r, size_t first) {
-  for (size_t i = first; i < r.node.inputs.size(); ++i) {
-    const ValueId v = r.node.inputs[i];
-    if (v != kNoValue && !r.graph.is_constant(v) && !r.graph.info(v).value) return false;
-  }
-  return true;
-}
-
 std::vector<int64_t> int_values(const TensorDesc& d) {
   std::vector<int64_t> out(static_cast<size_t>(num_elements(d.shape)));
   load_ints(d.dtype, d.value, 0, int64_t(out.size()), out.data());

@@ -46,14 +46,16 @@ inline LaunchResult make_launch(int64_t scratch, FunctionLaunch::Run run) {
 class FunctionKernel : public Kernel {
  public:
   using Bind = std::function<LaunchResult(Descs in, Descs out, int threads)>;
-  explicit FunctionKernel(Bind bind) : bind_(std::move(bind)) {}
+  explicit FunctionKernel(Bind bind, uint32_t value_inputs = 0) : bind_(std::move(bind)), value_inputs_(value_inputs) {}
+  uint32_t value_inputs() const override { return value_inputs_; }
   LaunchResult bind(Descs in, Descs out, Stream& stream) const override { return bind_(in, out, stream.pool()->threads()); }
 
  private:
   Bind bind_;
+  uint32_t value_inputs_;
 };
-inline Result<std::unique_ptr<Kernel>> make_kernel(FunctionKernel::Bind bind) {
-  return std::unique_ptr<Kernel>(std::make_unique<FunctionKernel>(std::move(bind)));
+inline Result<std::unique_ptr<Kernel>> make_kernel(FunctionKernel::Bind bind, uint32_t value_inputs = 0) {
+  return std::unique_ptr<Kernel>(std::make_unique<FunctionKernel>(std::move(bind), value_inputs));
 }
 
 inline DType type_of(const KernelRequest& r, size_t input) {
@@ -63,9 +65,7 @@ inline DType type_of(const KernelRequest& r, size_t input) {
 inline bool op_is(const Node& n, std::string_view name) { return n.op->domain.empty() && n.op->name == name; }
 inline KernelAnswer no(std::string reason) { return {false, std::move(reason)}; }
 inline KernelAnswer yes() { return {true, ""}; }
-// Whether inputs [first, ...) that are present are constants or shape arithmetic, so that binding sees their values.
-bool values_known(const KernelRequest& r, size_t first);
-// The elements of an operand whose value is known at binding. REQUIRES: d.value.
+// The elements of an operand that the kernel lists in value_inputs().
 std::vector<int64_t> int_values(const TensorDesc& d);
 
 }  // namespace tenon::cpu

@@ -144,7 +144,6 @@ static PartsOf parts_of(const Node& n) {
 }
 
 static KernelAnswer supports_copy(const KernelRequest& r) {
-  if (op_is(r.node, "Slice") && !values_known(r, 1)) return no("its bounds are computed at run time");
   if (op_is(r.node, "Split"))
     for (ValueId v : r.node.outputs)
       if (v == kNoValue) return no("one of its outputs is left out");
@@ -159,18 +158,12 @@ static Result<std::unique_ptr<Kernel>> load_copy(const KernelSource& s, Isa) {
         p.plan.run(pool, static_cast<const char*>(a.inputs[p.input]) + p.from, static_cast<char*>(a.outputs[p.output]) + p.to);
       return Status();
     });
-  });
+  }, op_is(s.node, "Slice") ? 0b11110u : 0u);
 }
 
 extern const Family kCopy{"copy", [](const KernelRequest& r) { return parts_of(r.node) != nullptr; }, supports_copy, nullptr, load_copy};
 
 // ---- pad -----------------------------------------------------------------------------------------------------------
-
-static KernelAnswer supports_pad(const KernelRequest& r) {
-  if (!values_known(r, 3) || !(r.node.inputs.size() > 1 && (r.graph.is_constant(r.node.inputs[1]) || r.graph.info(r.node.inputs[1]).value)))
-    return no("its pads are computed at run time");
-  return whole_bytes(r);
-}
 
 static Result<std::unique_ptr<Kernel>> load_pad(const KernelSource& s, Isa) {
   return make_kernel([&node = s.node](Descs in, Descs, int threads) -> LaunchResult {
@@ -198,9 +191,9 @@ static Result<std::unique_ptr<Kernel>> load_pad(const KernelSource& s, Isa) {
       plan.run(pool, a.inputs[0], has_value ? a.inputs[2] : &zero, a.outputs[0]);
       return Status();
     });
-  });
+  }, 0b1010u);
 }
 
-extern const Family kPad{"pad", [](const KernelRequest& r) { return op_is(r.node, "Pad"); }, supports_pad, nullptr, load_pad};
+extern const Family kPad{"pad", [](const KernelRequest& r) { return op_is(r.node, "Pad"); }, whole_bytes, nullptr, load_pad};
 
 }  // namespace tenon::cpu

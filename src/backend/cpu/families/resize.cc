@@ -16,10 +16,6 @@ static KernelAnswer supports(const KernelRequest& r) {
   if (mode->kind == ResizeMode::linear ? !f : bits(t) < 8) return no(cat("no kernel for ", name(t)));
   const ValueInfo& x = r.graph.info(r.node.inputs[0]);
   if (!x.ranked || x.shape.size() != 4) return no("only four dimensions have a kernel");
-  for (size_t i = 1; i < r.node.inputs.size(); ++i) {
-    const ValueId v = r.node.inputs[i];
-    if (v != kNoValue && !r.graph.is_constant(v) && !r.graph.info(v).value) return no("its sizes are computed at run time");
-  }
   const ValueInfo& y = r.graph.info(r.node.outputs[0]);
   if (!y.ranked || !(x.shape[0] == y.shape[0])) return no("the batch is resized");
   if (!(x.shape[1] == y.shape[1]) && !(x.shape[3] == y.shape[3])) return no("more than two dimensions are resized");
@@ -36,7 +32,8 @@ struct Tables {
 }  // namespace
 
 static Status fill(const std::vector<Taps>& table, bool linear, std::vector<int32_t>& index, std::vector<float>& weight) {
-  for (const Taps& taps : table) {
+  for (Taps taps : table) {
+    if (linear && taps.size() > 1) std::erase_if(taps, [](const Tap& t) { return t.weight == 0; });
     if (taps.empty() || taps.size() > (linear ? 2u : 1u)) return internal_error("a resize table has ", taps.size(), " taps");
     index.push_back(int32_t(taps[0].index));
     if (!linear) continue;
@@ -76,7 +73,7 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
                       a.outputs[0], a.scratch);
       return Status();
     });
-  });
+  }, 0b1110u);
 }
 
 extern const Family kResize{"resize", [](const KernelRequest& r) { return op_is(r.node, "Resize"); }, supports, nullptr, load};

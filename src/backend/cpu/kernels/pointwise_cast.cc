@@ -149,7 +149,7 @@ void round_through(const BlockArgs& k) {
 }
 template <DType kType>
 void round_small(const BlockArgs& k) {
-  each<float, float>(k, [&](float v) { return float(decode_float(kType, encode_float(kType, double(v), k.imm != 0))); });
+  each<float, float>(k, [&](float v) { return float(decode_float(kType, encode_float(kType, double(v), k.imm & 1, PowerRound(k.imm >> 1)))); });
 }
 BlockFn find_round(DType t) {
   switch (t) {
@@ -192,7 +192,7 @@ void load_small(const BlockArgs& k) {
 }
 template <DType kType>
 void store_small(const BlockArgs& k) {
-  each<float, uint8_t>(k, [](float v) { return uint8_t(encode_float(kType, double(v))); });
+  each<float, uint8_t>(k, [](float v) { return uint8_t(encode_float(kType, double(v), false)); });
 }
 
 BlockFn find_load(DType t) {

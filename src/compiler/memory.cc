@@ -1,0 +1,66 @@
+#include "compiler/memory.h"
+
+#include <algorithm>
+
+#include "engine/liveness.h"
+#include "engine/memory_plan.h"
+#include "engine/step_kind.h"
+
+namespace tenon {
+
+bool has_maximum(const OptimizationProfile& profile) {
+  return std::all_of(profile.dims.begin(), profile.dims.end(), [](auto& d) { return d.second.max != kUnbounded; });
+}
+
+MemoryFigures plan_intermediates(const Graph& g, const OptimizationProfile& profile, bool at_maximum) {
+  auto size_of = [&](const std::string& symbol) -> std::optional<int64_t> {
+    auto it = profile.dims.find(symbol);
+    if (it == profile.dims.end()) return std::nullopt;
+    return at_maximum ? it->second.max : it->second.opt;
+  };
+  MemoryFigures out;
+  const Liveness live = find_liveness(g);
+  std::vector<bool> elsewhere(g.values.size());  // outputs have buffers of the caller, shape arithmetic none
+  for (ValueId v : g.outputs) elsewhere[size_t(live.root[size_t(v)])] = true;
+  for (const Node& node : g.nodes)
+    if (step_kind(node) == StepKind::dims) elsewhere[size_t(node.outputs[0])] = true;
+  std::vector<Lifetime> lifetimes;
+  for (size_t v = 0; v < g.values.size(); ++v) {
+    if (live.root[v] != ValueId(v) || live.defined_at[v] < 0 || elsewhere[v]) continue;
+    const ValueInfo& info = g.values[v].info;
+    Shape shape;
+    bool known = info.ranked;
+    for (const Dim& d : info.shape) {
+      auto size = d.eval(size_of);
+      known = known && size && *size >= 0;
+      shape.push_back(size.value_or(0));
+    }
+    const int64_t elements = known ? num_elements(shape) : -1;
+    if (elements < 0 || elements > int64_t(1) << 50) ++out.unknown;
+    else lifetimes.push_back({byte_size(info.dtype, elements), live.defined_at[v], live.last_use[v]});
+  }
+  const MemoryPlan plan = plan_memory(lifetimes);
+  out.peak = plan.peak;
+  out.lower_bound = plan.lower_bound;
+  return out;
+}
+
+int64_t weight_bytes(const Graph& g, const std::vector<StepPlan>& steps) {
+  std::vector<bool> read(g.values.size());
+  int64_t bytes = 0;
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    std::vector<int> gone;
+    if (n < steps.size()) {
+      gone = steps[n].image.absorbed_inputs;
+      for (const Tensor& t : steps[n].image.data) bytes += t.bytes();
+    }
+    for (size_t i = 0; i < g.nodes[n].inputs.size(); ++i)
+      if (g.nodes[n].inputs[i] != kNoValue && std::find(gone.begin(), gone.end(), int(i)) == gone.end())
+        read[size_t(g.nodes[n].inputs[i])] = true;
+  }
+  for (size_t v = 0; v < g.values.size(); ++v)
+    if (read[v] && g.values[v].is_constant()) bytes += g.values[v].info.constant.bytes();
+  return bytes;
+}
+
+}  // namespace tenon

@@ -1,0 +1,116 @@
+// tenon ops: the support matrix, drawn from the operator book.
+#include <algorithm>
+
+#include "backend/compiler.h"
+#include "command.h"
+#include "ir/infer.h"
+#include "json.h"
+
+namespace tenon::cli {
+
+static void declare(Options& o) {
+  o.add(Positional{"GLOB", "only operators of this name: 'Reduce*'", true});
+}
+
+static std::vector<std::string> type_names(DTypeSet set) {
+  std::vector<std::string> out;
+  for (int t = 1; t < kNumDTypes; ++t)
+    if (set.contains(DType(t))) out.push_back(name(DType(t)));
+  return out;
+}
+
+// The first opset whose models import.
+static int oldest(const Op& op) {
+  int since = op.compatible_from;
+  for (const OlderForm& form : op.older) since = std::min(since, form.from);
+  return since;
+}
+
+// A graph of one node with a sample's inputs; those with given values are constants.
+static Result<Graph> sample_graph(const Op& op, const Sample& sample) {
+  Graph g;
+  std::vector<ValueId> inputs, outputs;
+  for (const SampleInput& in : sample.inputs) {
+    if (in.absent) {
+      inputs.push_back(kNoValue);
+      continue;
+    }
+    if (in.values.empty()) {
+      const ValueId v = g.add_value(cat("x", inputs.size()), {in.dtype, true, to_sym(in.shape), Tensor(), std::nullopt});
+      g.inputs.push_back(v);
+      inputs.push_back(v);
+      continue;
+    }
+    Tensor t = TRY(Tensor::allocate(in.dtype, in.shape));
+    for (int64_t i = 0; i < t.size() && i < int64_t(in.values.size()); ++i)
+      is_float(in.dtype) ? t.set(i, in.values[size_t(i)]) : t.set_int(i, int64_t(in.values[size_t(i)]));
+    inputs.push_back(g.add_constant(cat("x", inputs.size()), t));
+  }
+  for (size_t i = 0; i < sample.outputs; ++i) outputs.push_back(g.add_value(cat("y", i)));
+  Attrs attrs = sample.attrs;
+  TRY(normalize_attrs(op, attrs));
+  g.add_node(&op, op.name, attrs, inputs, outputs);
+  for (size_t i = 0; i < outputs.size(); ++i) g.add_output(cat("y", i), outputs[i]);
+  TRY(infer_graph(g));
+  return g;
+}
+
+// The devices that have a kernel for at least one of the operator's samples.
+static std::vector<std::string> devices_of(const Op& op, const std::vector<std::pair<std::string, std::unique_ptr<KernelCompiler>>>& compilers) {
+  std::vector<std::string> out;
+  for (const auto& [device, compiler] : compilers) {
+    bool yes = op.view;
+    for (const Sample& sample : op.samples) {
+      if (yes) break;
+      auto g = sample_graph(op, sample);
+      yes = g.ok() && compiler->supports({*g, g->nodes[0]}).yes;
+    }
+    if (yes) out.push_back(device);
+  }
+  return out;
+}
+
+static Result<int> run(const Options& o) {
+  std::vector<std::pair<std::string, std::unique_ptr<KernelCompiler>>> compilers;
+  for (const std::string& device : device_names()) {
+    auto compiler = create_compiler(device, "");
+    if (compiler.ok()) compilers.emplace_back(device, std::move(compiler).value());
+  }
+  ordered_json list = ordered_json::array();
+  Table table({"OPERATOR", ">VERSION", ">SINCE", "DEVICES", "INPUTS"});
+  const std::string glob = o.argument(0);
+  int64_t count = 0;
+  for (const Op* op : all_ops()) {
+    if (op->domain == "tenon") continue;  // operators that passes make; no model has them
+    if (!glob.empty() && !glob_match(glob, op->name)) continue;
+    ++count;
+    const std::vector<std::string> devices = devices_of(*op, compilers);
+    ordered_json inputs = ordered_json::array();
+    std::vector<std::string> shown;
+    for (const Param& p : op->inputs) {
+      const char* mode = p.mode == Param::optional ? "optional" : p.mode == Param::variadic ? "variadic" : "required";
+      inputs.push_back({{"name", p.name}, {"types", type_names(p.types)}, {"mode", mode}});
+      shown.push_back(p.name + (p.mode == Param::optional ? "?" : p.mode == Param::variadic ? "..." : ""));
+    }
+    list.push_back({{"name", op->name}, {"domain", op->domain.empty() ? "ai.onnx" : op->domain}, {"version", op->version}, {"since", oldest(*op)},
+                    {"removed_in", op->removed_in ? ordered_json(op->removed_in) : ordered_json(nullptr)}, {"inputs", inputs},
+                    {"deterministic", op->deterministic}, {"devices", devices}});
+    table.add({op->domain.empty() ? op->name : cat(op->domain, ".", op->name), cat(op->version), cat(oldest(*op)), join(devices, " "), join(shown, ", ")});
+  }
+  if (o.has("json")) {
+    print_json({{"schema", "tenon.ops/1"}, {"count", count}, {"operators", list}});
+  } else {
+    print_text(table.text());
+    note(count, " operators. DEVICES have a kernel for usual inputs; any operator runs on the reference.");
+  }
+  return int(kOk);
+}
+
+extern const Command ops_command = {
+    "ops", "list the operators and the devices that have kernels for them",
+    "tenon ops\n"
+    "tenon ops 'Reduce*'\n"
+    "tenon ops --json",
+    declare, run};
+
+}  // namespace tenon::cli

@@ -44,6 +44,7 @@ Result<ImportedModel> import_bytes(std::span<const uint8_t> bytes, std::shared_p
   ImportedModel out;
   out.opset = model.opsets.contains("") ? model.opsets[""] : 0;
   out.producer = escape(proto.producer);
+  for (const auto& [key, value] : proto.metadata) out.metadata.emplace(key, value);
   Scope scope{&out.graph, nullptr, &model.opsets};
   TRY(import_graph(model, scope, *proto.graph, true));
   return out;

@@ -54,7 +54,7 @@ class Sink {
 
   Result<bool> run() {
     if (n_.inputs.empty() || n_.outputs.empty()) return false;
-    if (n_.op->scalar) return elementwise();
+    if (n_.op->scalar && (n_.op->domain.empty() || !n_.op->infer)) return elementwise();
     if (!n_.op->domain.empty()) return false;
     const std::string& op = n_.op->name;
     if (op == "Concat") return concat();
@@ -113,6 +113,13 @@ class Sink {
     return sink(std::move(inputs), std::move(attrs));
   }
 
+  // Leading dimensions of 1 are left out, [1, 1, 1, C] is [C]; not where the operator has ideas of its own about ranks.
+  SymShape strip(SymShape shape) const {
+    if (n_.op->infer) return shape;
+    shape.erase(shape.begin(), std::find_if(shape.begin(), shape.end(), [](const Dim& d) { return !d.is(1); }));
+    return shape;
+  }
+
   // What stands for operand v once the others are not transposed any more; nothing if that costs work.
   Result<std::optional<ValueId>> operand(ValueId v) {
     using Found = std::optional<ValueId>;
@@ -124,9 +131,7 @@ class Sink {
     SymShape padded(perm_.size() - info.shape.size(), Dim(1));
     padded.insert(padded.end(), info.shape.begin(), info.shape.end());
     const Ints back = inverse(perm_);
-    SymShape shape = permuted(padded, back);
-    const size_t ones = size_t(std::find_if(shape.begin(), shape.end(), [](const Dim& d) { return !d.is(1); }) - shape.begin());
-    const SymShape stripped(shape.begin() + int64_t(ones), shape.end());
+    const SymShape stripped = strip(permuted(padded, back));
     const std::string hint = r_.graph().value(v).name;
     if (info.constant) {
       const Op* op = find_op("", "Transpose");
@@ -152,9 +157,7 @@ class Sink {
     SymShape padded(perm_.size() - info.shape.size(), Dim(1));
     padded.insert(padded.end(), info.shape.begin(), info.shape.end());
     const Ints back = inverse(perm_);
-    SymShape shape = permuted(padded, back);
-    shape.erase(shape.begin(), std::find_if(shape.begin(), shape.end(), [](const Dim& d) { return !d.is(1); }));
-    return moves_nothing(padded, back) && reshape_target(info.shape, shape);
+    return moves_nothing(padded, back) && reshape_target(info.shape, strip(permuted(padded, back)));
   }
 
   Result<bool> operands(std::vector<ValueId>& inputs) {

@@ -1,6 +1,7 @@
 // NonMaxSuppression: for each batch and class the boxes of highest score, leaving out those that overlap a
 // chosen one by more than iou_threshold (intersection over union).
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "ops/common/movement.h"
@@ -43,6 +44,45 @@ static double overlap(const Box& a, const Box& b) {
   return all > 0 ? common / all : 0;
 }
 
+// The chosen boxes by the stripes of the x axis that they touch. Boxes that overlap share a stripe, so a box is compared
+// with those of its own stripes only; tens of thousands of boxes spread over classes would take minutes otherwise.
+class Stripes {
+ public:
+  explicit Stripes(std::span<const Box> boxes) {
+    double width = 0, last = 0;
+    size_t n = 0;
+    for (const Box& b : boxes) {
+      if (!(b.x1 - b.x0 >= 0) || !std::isfinite(b.x0) || !std::isfinite(b.x1)) continue;
+      first_ = n ? std::min(first_, b.x0) : b.x0;
+      last = n ? std::max(last, b.x1) : b.x1;
+      width += b.x1 - b.x0;
+      ++n;
+    }
+    constexpr double kMost = 4096;
+    if (n && width > 0 && last > first_) count_ = int64_t(std::clamp((last - first_) / (width / double(n)), 1.0, kMost));
+    step_ = last > first_ ? (last - first_) / double(count_) : 1;
+    stripes_.resize(size_t(count_));
+  }
+  void add(const Box& b, int64_t i) {
+    for (int64_t s = stripe(b.x0); s <= stripe(b.x1); ++s) stripes_[size_t(s)].push_back(i);
+  }
+  template <class F>
+  bool any(const Box& b, F&& f) const {
+    for (int64_t s = stripe(b.x0); s <= stripe(b.x1); ++s)
+      if (std::any_of(stripes_[size_t(s)].begin(), stripes_[size_t(s)].end(), f)) return true;
+    return false;
+  }
+
+ private:
+  int64_t stripe(double x) const {
+    const double s = (x - first_) / step_;
+    return s > 0 ? int64_t(std::min(s, double(count_ - 1))) : 0;  // NaN too: such a box overlaps nothing
+  }
+  double first_ = 0, step_ = 1;
+  int64_t count_ = 1;
+  std::vector<Ints> stripes_;
+};
+
 static Status reference(RefArgs& a) {
   const int64_t batch = a.x(0).dim(0), n = a.x(0).dim(1), classes = a.x(1).dim(1);
   const int64_t most = a.has(2) ? std::max<int64_t>(0, a.x(2).int_at(0)) : 0;
@@ -60,14 +100,14 @@ static Status reference(RefArgs& a) {
       for (int64_t i = 0; i < n; ++i)
         if (a.has(4) ? score[i] > a.x(4).at(0) : score[i] == score[i]) order.push_back(i);
       std::stable_sort(order.begin(), order.end(), [&](int64_t p, int64_t q) { return score[p] > score[q]; });
-      Ints chosen;
+      Stripes chosen(std::span<const Box>(boxes).subspan(size_t(b * n), size_t(n)));
+      int64_t taken = 0;
       for (int64_t i : order) {
-        if (int64_t(chosen.size()) >= most) break;
+        if (taken >= most) break;
         const Box& box = boxes[size_t(b * n + i)];
-        if (std::any_of(chosen.begin(), chosen.end(),
-                        [&](int64_t k) { return overlap(boxes[size_t(b * n + k)], box) > iou; }))
-          continue;
-        chosen.push_back(i);
+        if (chosen.any(box, [&](int64_t k) { return overlap(boxes[size_t(b * n + k)], box) > iou; })) continue;
+        chosen.add(box, i);
+        ++taken;
         out.insert(out.end(), {b, c, i});
       }
     }

@@ -1,5 +1,7 @@
 #include "passes/layout/channels_last.h"
 
+#include <algorithm>
+
 #include "passes/cleanup/transposes.h"
 #include "passes/known.h"
 #include "passes/rewriter.h"
@@ -13,17 +15,10 @@ static bool converts(const Graph& g, const Node& n) {
 }
 
 Result<Graph> channels_last(Graph g, const PassOptions& options) {
-  double traffic = 0;
-  bool any = false;
-  for (const Node& n : g.nodes) {
-    if (!converts(g, n)) continue;
-    any = any || n.inputs.size() > 1;  // a convolution; pools alone gain nothing
-    traffic += guess_bytes(g.info(n.inputs[0])) + guess_bytes(g.info(n.outputs[0]));
-  }
-  if (!any) return g;
+  // A graph without convolutions gains nothing: pools work on either layout.
+  if (std::none_of(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return converts(g, n) && n.inputs.size() > 1; })) return g;
 
-  Graph converted = g;
-  Rewriter r(converted);
+  Rewriter r(g);
   TRY(r.run([&](const Node& n) -> Result<bool> {
     if (!converts(r.graph(), n)) return false;
     const int64_t rank = int64_t(r.info(n.inputs[0]).shape.size());
@@ -40,9 +35,7 @@ Result<Graph> channels_last(Graph g, const PassOptions& options) {
     TRY(r.emit_to(n.outputs[0], "Transpose", {y}, {{"perm", first}}, {&n}));
     return true;
   }));
-  converted = TRY(transposes(std::move(converted), options));
-  const double more = transposed_bytes(converted) - transposed_bytes(g);
-  return more > 0.4 * traffic ? std::move(g) : std::move(converted);
+  return transposes(std::move(g), options);
 }
 
 }  // namespace tenon

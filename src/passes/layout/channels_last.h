@@ -2,9 +2,9 @@
 //
 // Why: kernels read and write whole vectors of channels then, and a pixel's channels meet a row of weights as a matrix
 // product wants it. Each Conv, ConvTranspose, MaxPool and AveragePool gets channels_last=1 with a Transpose before and
-// after it; the transposes pass then moves these through what stands between. The change is kept only if what is left
-// to transpose is small beside what the convolutions read and write. Runs before nodes are fused, which would stand in
-// the way of the Transposes.
+// after it; the transposes pass then moves these through what stands between. A Transpose that is left costs one pass
+// over its tensor, a convolution in the other layout far more. Runs before nodes are fused, which would stand in the way
+// of the Transposes.
 //
 //   %y: f32[n, 8, 5, 5] = Conv(%x, %w)                  becomes
 //   %t: f32[n, 7, 7, 3] = Transpose(%x) {perm=[0, 2, 3, 1]}

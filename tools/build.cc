@@ -23,44 +23,67 @@ static void declare(Options& o) {
   for (const char* name : {"budget", "tuning-db"}) o.add(Option{name, 0, Kind::text, "VALUE", "", "", true, true, {}, 0, 0, tuning});
 }
 
-// The golden outputs on the device itself, where there are some and the device is here: the largest difference.
-static std::optional<double> self_check(const EngineContent& content, const std::vector<uint8_t>& bytes, int ordinal) {
-  if (content.golden.outputs.empty()) return std::nullopt;
+namespace {
+// What the engine shows on the device itself, where that is here.
+struct Trial {
+  bool loaded = false;
+  int64_t workspace = 0;         // most over the profiles: intermediate tensors and the kernels' scratch
+  std::optional<double> golden;  // largest difference from the references
+};
+}  // namespace
+
+static std::vector<Shape> profile_shapes(const Graph& g, const OptimizationProfile& profile) {
+  OptimizationProfile at = profile;
+  if (has_maximum(profile))
+    for (auto& [symbol, range] : at.dims) range.opt = range.max;
+  return optimum_shapes(g, at);
+}
+
+static Result<Trial> try_engine(const EngineContent& content, const std::vector<uint8_t>& bytes, int ordinal) {
+  Trial out;
   auto engine = LoadedEngine::load_bytes(bytes, nullptr, {ordinal, false});
-  if (!engine.ok()) return std::nullopt;  // built for another machine
-  auto context = Context::create(*engine, {1, 0});
+  if (engine.status().code() == Code::incompatible || engine.status().code() == Code::unavailable) return out;  // for another machine
+  auto context = TRY(Context::create(TRY(engine), {1, 0}));
+  out.loaded = true;
+  for (const OptimizationProfile& p : content.profiles) {
+    TRY(context->executor().prepare(profile_shapes(content.graph, p)));
+    out.workspace = std::max(out.workspace, context->executor().planned_peak());
+  }
+  if (content.golden.outputs.empty()) return out;
   std::vector<Tensor> outputs;
-  if (!context.ok()) return std::nullopt;
-  if (const Status s = (*context)->run(content.golden.inputs, outputs); !s.ok()) {
-    warn(cat("the engine does not run its golden inputs: ", s.message()));
-    return std::nullopt;
-  }
-  double worst = 0;
-  for (size_t i = 0; i < outputs.size(); ++i) worst = std::max(worst, compare_tensors(outputs[i], content.golden.outputs[i]).relative);
-  return worst;
+  TRY(context->run(content.golden.inputs, outputs));
+  out.golden = 0;
+  for (size_t i = 0; i < outputs.size(); ++i) out.golden = std::max(*out.golden, compare_tensors(outputs[i], content.golden.outputs[i]).relative);
+  return out;
 }
 
-static Status check_workspace(const EngineContent& c, int64_t limit) {
-  if (limit == 0) return {};
+// Intermediate tensors as planned without a device, the most over the profiles.
+static MemoryFigures intermediates(const EngineContent& c) {
+  MemoryFigures most;
   for (const OptimizationProfile& p : c.profiles) {
-    const int64_t peak = plan_intermediates(c.graph, p, has_maximum(p)).peak;
-    if (peak > limit)
-      return Status(Code::no_kernel, cat("the plan needs ", human_bytes(uint64_t(peak)), " of workspace for intermediate tensors, --workspace allows ",
-                                         human_bytes(uint64_t(limit))),
-                    "a larger --workspace, or smaller shapes with --shape");
+    const MemoryFigures m = plan_intermediates(c.graph, p, has_maximum(p));
+    if (m.peak >= most.peak) most = m;
   }
-  return {};
+  return most;
 }
 
-static std::string summary(const BuildResult& r, const std::string& path, double seconds, std::optional<double> golden) {
+static Status check_workspace(int64_t need, int64_t limit) {
+  if (limit == 0 || need <= limit) return {};
+  return Status(Code::no_kernel, cat("the plan needs ", human_bytes(uint64_t(need)), " of workspace, --workspace allows ", human_bytes(uint64_t(limit))),
+                "a larger --workspace, or smaller shapes with --shape");
+}
+
+static std::string summary(const BuildResult& r, const std::string& path, double seconds, const Trial& trial) {
   const EngineContent& c = r.content;
   std::string kernels;
   for (const auto& [family, count] : kernel_families(c.graph, c.steps)) kernels += cat(kernels.empty() ? "" : ", ", count, " ", family);
-  const MemoryFigures memory = plan_intermediates(c.graph, c.profiles[0], false);
+  const MemoryFigures memory = intermediates(c);
   std::string out = cat(path, ": ", c.target, ", ", c.precision, ", ", human_bytes(r.bytes.size()), ", built in ", fixed(seconds, 2), " s\n",
-                        "  kernels    ", kernels.empty() ? "none" : kernels, "\n", "  workspace  ", human_bytes(uint64_t(memory.peak)),
-                        " (no plan needs less than ", human_bytes(uint64_t(memory.lower_bound)), ")\n");
-  if (golden) out += cat("  golden     outputs differ by ", scientific(*golden), " of their largest magnitude from the references\n");
+                        "  kernels    ", kernels.empty() ? "none" : kernels, "\n  workspace  ");
+  if (trial.loaded) out += cat(human_bytes(uint64_t(trial.workspace)), ": ");
+  out += cat("intermediate tensors ", human_bytes(uint64_t(memory.peak)), " (lower bound ", human_bytes(uint64_t(memory.lower_bound)), ")",
+             trial.loaded ? ", the rest scratch" : "", "\n");
+  if (trial.golden) out += cat("  golden     outputs differ by ", scientific(*trial.golden), " of their largest magnitude from the references\n");
   const std::vector<std::string> fallbacks = list_fallbacks(c);
   if (!fallbacks.empty()) out += cat("  ", fallbacks.size(), fallbacks.size() == 1 ? " node" : " nodes", " without a kernel of the device, run by the reference:\n");
   for (const std::string& f : fallbacks) out += cat("    ", f, "\n");
@@ -98,15 +121,18 @@ static Result<int> run(const Options& o) {
     });
   }();
   if (!built.ok()) return built.status();
-  TRY(check_workspace(built->content, o.bytes("workspace")));
-  const std::optional<double> golden = self_check(built->content, built->bytes, choice.ordinal);
-  if (golden && !(*golden <= kTolerance))
-    warn(cat("the golden outputs differ by ", scientific(*golden), " of their largest magnitude; `tenon compare ", model, " --per-layer` shows where"));
+  const auto tried = try_engine(built->content, built->bytes, choice.ordinal);
+  if (!tried.ok()) warn(cat("the engine does not run on this machine: ", tried.status().message()));
+  const Trial trial = tried.ok() ? *tried : Trial();
+  TRY(check_workspace(trial.loaded ? trial.workspace : intermediates(built->content).peak, o.bytes("workspace")));
+  if (trial.golden && !(*trial.golden <= kTolerance))
+    warn(cat("the golden outputs differ by ", scientific(*trial.golden), " of their largest magnitude; `tenon compare ", model, " --per-layer` shows where"));
   TRY(save_file(path, std::span<const uint8_t>(built->bytes)));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 
   ordered_json j = explanation(*built, model, path, seconds);
-  j["golden_difference"] = golden ? ordered_json(*golden) : ordered_json(nullptr);
+  j["golden_difference"] = trial.golden ? ordered_json(*trial.golden) : ordered_json(nullptr);
+  if (trial.loaded) j["memory"]["workspace"] = trial.workspace;
   if (o.has("explain")) TRY(save_file(o.text("explain"), json_text(j)));
   if (o.has("json")) {
     j["schema"] = "tenon.build/1";
@@ -114,7 +140,7 @@ static Result<int> run(const Options& o) {
     print_json(j);
   }
   for (const auto& p : built->passes.passes) detail("pass ", p.name, ": ", p.nodes_before, " to ", p.nodes_after, " nodes, ", fixed(p.seconds * 1e3, 1), " ms");
-  note(summary(*built, path, seconds, golden));
+  note(summary(*built, path, seconds, trial));
   return int(kOk);
 }
 

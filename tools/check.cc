@@ -23,6 +23,9 @@ struct Verdict {
 using Verdicts = std::map<std::string, Verdict>;  // by ONNX node
 }  // namespace
 
+// A node done by several steps is told by the heaviest: one without a kernel, then kernels, then views.
+static int weight(const Verdict& v) { return v.kernel.empty() ? 2 : v.kernel == "view" || v.kernel == "shape arithmetic" ? 0 : 1; }
+
 static void collect(const Graph& g, const std::vector<StepPlan>& steps, Verdicts& out) {
   for (size_t n = 0; n < steps.size(); ++n) {
     const Node& node = g.nodes[n];
@@ -31,7 +34,7 @@ static void collect(const Graph& g, const std::vector<StepPlan>& steps, Verdicts
     if (steps[n].fallback) v.kernel.clear();
     for (const std::string& origin : node.origins) {
       auto [it, added] = out.try_emplace(origin, v);
-      if (!added && v.kernel.empty()) it->second = v;  // a node done by several steps is only as good as the worst
+      if (!added && weight(v) > weight(it->second)) it->second = v;
     }
     for (const auto& [attr, body] : steps[n].bodies)
       if (GraphPtr inner = node.attrs.graph(attr)) collect(*inner, body, out);

@@ -41,7 +41,7 @@ class Report {
   explicit Report(double tolerance) : tolerance_(tolerance) {}
 
   void add(const std::string& name, const Node* node, const Tensor& got, const Tensor& expected) {
-    Row r{name, node ? node->op->name : "", node ? node->origins : std::vector<std::string>(), show_tensor(expected), compare_tensors(got, expected)};
+    Row r{name, node ? show_op(*node) : "", node ? node->origins : std::vector<std::string>(), show_tensor(expected), compare_tensors(got, expected)};
     if (got.dtype() != expected.dtype() || got.shape() != expected.shape()) r.type = cat(show_tensor(got), ", expected ", r.type);
     r.in_tolerance = r.difference.relative <= tolerance_;
     worst_ = std::max(worst_, r.difference.relative);

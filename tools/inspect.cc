@@ -75,7 +75,7 @@ static void print_memory(const Graph& g, const std::vector<StepPlan>& steps, con
 
 namespace {
 struct Layer {
-  std::string name, op, output, kernel, config, reason;
+  std::string name, op, shown_op, output, kernel, config, reason;
   std::vector<std::string> origins;
   bool fallback = false;
 };
@@ -84,7 +84,7 @@ struct Layer {
 static void collect_layers(const Graph& g, const std::vector<StepPlan>& steps, const std::string& prefix, std::vector<Layer>& out) {
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     const Node& node = g.nodes[n];
-    Layer l{prefix + node.name, node.op->name, "", "", "", "", node.origins};
+    Layer l{prefix + node.name, node.op->name, show_op(node), "", "", "", "", node.origins};
     if (!node.outputs.empty() && node.outputs[0] != kNoValue) l.output = show_type(g.info(node.outputs[0]));
     if (n < steps.size()) {
       const StepKind kind = step_kind(node);
@@ -113,7 +113,7 @@ static void print_layers(const std::vector<Layer>& layers, bool with_kernels) {
   Table table(heading);
   for (size_t i = 0; i < layers.size(); ++i) {
     const Layer& l = layers[i];
-    std::vector<std::string> row{cat(i), l.op, l.output};
+    std::vector<std::string> row{cat(i), l.shown_op, l.output};
     if (with_kernels) row.push_back(l.kernel + (l.fallback ? " (fallback)" : ""));
     row.push_back(escape(with_kernels ? shorten(join(l.origins, " + "), 100) : l.name));
     table.add(row);
@@ -126,7 +126,7 @@ static void print_tactics(const std::vector<Layer>& layers) {
   Table table({">#", "STEP", "KERNEL", "PARAMETERS", "WHY"});
   for (size_t i = 0; i < layers.size(); ++i)
     if (const Layer& l = layers[i]; l.kernel != "view" && l.kernel != "shape arithmetic")
-      table.add({cat(i), cat(l.op, " '", escape(shorten(l.name, 40)), "'"), l.kernel, escape(shorten(l.config, 60)), (l.fallback ? "fallback: " : "") + escape(l.reason)});
+      table.add({cat(i), cat(l.shown_op, " '", escape(shorten(l.name, 40)), "'"), l.kernel, escape(shorten(l.config, 60)), (l.fallback ? "fallback: " : "") + escape(l.reason)});
   print_text(table.text("  "));
 }
 

@@ -225,6 +225,18 @@ Result<std::vector<Tensor>> given_inputs(const Options& o, const Graph& g, const
   return out;
 }
 
+std::string show_op(const Node& node) {
+  if (node.op->domain == "tenon")
+    for (const auto& [name, value] : node.attrs)
+      if (const auto* body = std::get_if<GraphPtr>(&value); body && *body) {
+        std::vector<std::string> ops;
+        for (const Node& inner : (*body)->nodes) ops.push_back(show_op(inner));
+        if (ops.size() > 6) ops = {ops[0], ops[1], ops[2], cat(ops.size() - 3, " more")};
+        return join(ops, "+");
+      }
+  return node.op->name;
+}
+
 std::string show_type(const ValueInfo& info) {
   return cat(name(info.dtype), info.ranked ? to_string(info.shape) : std::string("[*]"));
 }

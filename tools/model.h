@@ -53,6 +53,8 @@ Result<std::vector<Tensor>> random_inputs(const Graph& g, const std::vector<Shap
 // --input files where given; the others random if `fill`, else an error that names them.
 Result<std::vector<Tensor>> given_inputs(const Options& o, const Graph& g, const std::vector<OptimizationProfile>& profiles, bool fill);
 
+// "Conv"; of fused nodes "Conv+Add+Relu".
+std::string show_op(const Node& node);
 // "f32[batch, 3, 224, 224]"
 std::string show_type(const ValueInfo& info);
 std::string show_tensor(const Tensor& t);

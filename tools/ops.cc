@@ -4,7 +4,10 @@
 #include "backend/compiler.h"
 #include "command.h"
 #include "ir/infer.h"
+#include "ir/random_input.h"
 #include "json.h"
+#include "lowering/lower.h"
+#include "passes/pipeline.h"
 
 namespace tenon::cli {
 
@@ -26,8 +29,9 @@ static int oldest(const Op& op) {
   return since;
 }
 
-// A graph of one node with a sample's inputs; those with given values are constants.
-static Result<Graph> sample_graph(const Op& op, const Sample& sample) {
+// A graph of one node with a sample's inputs. Those with given values are constants, as they are in most models; so are,
+// with `weights`, all but the first.
+static Result<Graph> sample_graph(const Op& op, const Sample& sample, bool weights) {
   Graph g;
   std::vector<ValueId> inputs, outputs;
   for (const SampleInput& in : sample.inputs) {
@@ -35,16 +39,16 @@ static Result<Graph> sample_graph(const Op& op, const Sample& sample) {
       inputs.push_back(kNoValue);
       continue;
     }
-    if (in.values.empty()) {
-      const ValueId v = g.add_value(cat("x", inputs.size()), {in.dtype, true, to_sym(in.shape), Tensor(), std::nullopt});
-      g.inputs.push_back(v);
-      inputs.push_back(v);
+    const std::string name = cat("x", inputs.size());
+    if (in.values.empty() && (!weights || inputs.empty())) {
+      inputs.push_back(g.add_value(name, {in.dtype, true, to_sym(in.shape), Tensor(), std::nullopt}));
+      g.inputs.push_back(inputs.back());
       continue;
     }
-    Tensor t = TRY(Tensor::allocate(in.dtype, in.shape));
+    Tensor t = TRY(random_input(in.dtype, in.shape, inputs.size() + 1));
     for (int64_t i = 0; i < t.size() && i < int64_t(in.values.size()); ++i)
       is_float(in.dtype) ? t.set(i, in.values[size_t(i)]) : t.set_int(i, int64_t(in.values[size_t(i)]));
-    inputs.push_back(g.add_constant(cat("x", inputs.size()), t));
+    inputs.push_back(g.add_constant(name, t));
   }
   for (size_t i = 0; i < sample.outputs; ++i) outputs.push_back(g.add_value(cat("y", i)));
   Attrs attrs = sample.attrs;
@@ -55,16 +59,25 @@ static Result<Graph> sample_graph(const Op& op, const Sample& sample) {
   return g;
 }
 
+// Whether the passes leave only what the device has kernels for. Nothing left is no evidence.
+static bool runs_on(const Graph& g, KernelCompiler& compiler) {
+  auto optimized = optimize(g);
+  if (!optimized.ok() || optimized->nodes.empty()) return false;
+  auto steps = lower(*optimized, compiler);
+  return steps.ok() && std::none_of(steps->begin(), steps->end(), [](const StepPlan& s) { return s.fallback; });
+}
+
 // The devices that have a kernel for at least one of the operator's samples.
 static std::vector<std::string> devices_of(const Op& op, const std::vector<std::pair<std::string, std::unique_ptr<KernelCompiler>>>& compilers) {
   std::vector<std::string> out;
   for (const auto& [device, compiler] : compilers) {
     bool yes = op.view;
-    for (const Sample& sample : op.samples) {
-      if (yes) break;
-      auto g = sample_graph(op, sample);
-      yes = g.ok() && compiler->supports({*g, g->nodes[0]}).yes;
-    }
+    for (const Sample& sample : op.samples)
+      for (bool weights : {false, true}) {
+        if (yes) break;
+        auto g = sample_graph(op, sample, weights);
+        yes = g.ok() && runs_on(*g, *compiler);
+      }
     if (yes) out.push_back(device);
   }
   return out;

@@ -107,7 +107,7 @@ static Result<int> run(const Options& o) {
     for (const LoadedStep& l : model.engine->plan().steps)
       if (l.node == s.node && !s.node->outputs.empty() && s.node->outputs[0] != kNoValue) output = show_type(g.info(s.node->outputs[0]));
     if (origins.size() > 100) origins = origins.substr(0, 97) + "...";
-    table.add({fixed(ms, 4), fixed(share * 100, 1), cat(s.calls / iterations), std::string(size_t(s.depth) * 2, ' ') + s.node->op->name,
+    table.add({fixed(ms, 4), fixed(share * 100, 1), cat(s.calls / iterations), std::string(size_t(s.depth) * 2, ' ') + show_op(*s.node),
                kernel + (plan && plan->fallback ? " (fallback)" : ""), output, escape(origins)});
     steps.push_back({{"name", s.node->name}, {"op", s.node->op->name}, {"origins", s.node->origins}, {"kernel", kernel}, {"depth", s.depth},
                      {"calls_per_run", double(s.calls) / double(iterations)}, {"mean_ms", ms}, {"min_ms", s.least * 1e3}, {"share", share}});

@@ -245,15 +245,8 @@ Status Executor::place(Binding& b, const std::vector<Tensor>& inputs, std::vecto
   return {};
 }
 
-Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs) {
-  const Graph& g = plan_.graph;
-  if (inputs.size() != g.inputs.size()) return invalid_argument("takes ", g.inputs.size(), " inputs, ", inputs.size(), " are given");
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (inputs[i].dtype() != g.info(g.inputs[i]).dtype)
-      return invalid_argument("input '", escape(g.value(g.inputs[i]).name), "' is ", name(inputs[i].dtype()), ", expected ",
-                              name(g.info(g.inputs[i]).dtype));
-  outputs.resize(g.outputs.size());
-
+// The binding for these shapes, made if none of the last few fits; it becomes the front one.
+Result<Executor::Binding*> Executor::binding_for(const std::vector<Tensor>& inputs) {
   auto same = [&](const std::unique_ptr<Binding>& b) {
     for (size_t i = 0; i < inputs.size(); ++i)
       if (b->input_shapes[i] != inputs[i].shape()) return false;
@@ -267,7 +260,28 @@ Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& out
     bindings_.push_front(TRY(bind(inputs)));
     if (bindings_.size() > kMostBindings) bindings_.pop_back();
   }
-  Binding& b = *bindings_.front();
+  return bindings_.front().get();
+}
+
+Status Executor::prepare(const std::vector<Shape>& input_shapes) {
+  const Graph& g = plan_.graph;
+  if (input_shapes.size() != g.inputs.size()) return invalid_argument("takes ", g.inputs.size(), " inputs, ", input_shapes.size(), " shapes are given");
+  std::vector<Tensor> inputs;  // only their shapes are looked at
+  for (size_t i = 0; i < input_shapes.size(); ++i)
+    inputs.emplace_back(g.info(g.inputs[i]).dtype, input_shapes[i], Buffer::borrow(nullptr, 0, nullptr));
+  return binding_for(inputs).status();
+}
+
+Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs) {
+  const Graph& g = plan_.graph;
+  if (inputs.size() != g.inputs.size()) return invalid_argument("takes ", g.inputs.size(), " inputs, ", inputs.size(), " are given");
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].dtype() != g.info(g.inputs[i]).dtype)
+      return invalid_argument("input '", escape(g.value(g.inputs[i]).name), "' is ", name(inputs[i].dtype()), ", expected ",
+                              name(g.info(g.inputs[i]).dtype));
+  outputs.resize(g.outputs.size());
+
+  Binding& b = *TRY(binding_for(inputs));
   for (size_t j = 0; j < outputs.size(); ++j) {
     if (!outputs[j]) continue;
     const ValueId v = g.outputs[j];

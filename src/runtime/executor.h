@@ -30,6 +30,9 @@ class Executor {
   // its shape is right (else invalid_argument); where null it is allocated here and owned by the caller.
   Status run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs);
 
+  // Binds to these input shapes without running, so that planned_peak() tells what they need.
+  Status prepare(const std::vector<Shape>& input_shapes);
+
   // Bytes of the arena for the shapes of the last run, and what no plan can go below.
   int64_t arena_bytes() const { return arena_ ? arena_->size() : 0; }
   int64_t planned_peak() const;
@@ -46,6 +49,7 @@ class Executor {
   struct Binding;
   struct BoundStep;
 
+  Result<Binding*> binding_for(const std::vector<Tensor>& inputs);
   Result<std::unique_ptr<Binding>> bind(const std::vector<Tensor>& inputs);
   Status bind_step(Binding& b, size_t n);
   Status place(Binding& b, const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs);

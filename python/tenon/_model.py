@@ -64,7 +64,7 @@ class Model:
 
     @property
     def report(self):
-        """The build report: passes, layers with their kernels, and what runs without one."""
+        """The build report: passes, nodes with their kernels, memory, and what runs without one."""
         return json.loads(self._core.report)
 
     @property

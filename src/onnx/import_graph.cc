@@ -21,11 +21,18 @@ std::optional<ValueId> resolve(Scope& scope, std::string_view name) {
   return v;
 }
 
+// Exporters write these for "free"; two such dimensions have nothing to do with each other.
+static bool names_nothing(std::string_view param) {
+  return param == "None" || param == "none" || param == "-1" ||
+         std::none_of(param.begin(), param.end(), [](char c) { return isalnum((unsigned char)c); });
+}
+
 // A symbol for a dimension that the file gives a free-form name or none.
 static Dim dim_from(const DimProto& d, const std::string& fallback) {
   if (d.value && *d.value >= 0) return Dim(*d.value);
-  if (auto parsed = Dim::parse(d.param); parsed.ok() && parsed->is_symbol() && d.param[0] != '_') return *parsed;
-  std::string text = d.param.empty() ? fallback : std::string(d.param);
+  const bool unnamed = names_nothing(d.param);
+  if (auto parsed = Dim::parse(d.param); !unnamed && parsed.ok() && parsed->is_symbol() && d.param[0] != '_') return *parsed;
+  std::string text = unnamed ? fallback : std::string(d.param);
   for (char& c : text)
     if (!isalnum((unsigned char)c) && c != '_' && c != '.') c = '_';
   if (text.empty() || !isalpha((unsigned char)text[0])) text = "d" + text;

@@ -53,7 +53,7 @@ def test_ways_to_call(digits, images):
 def test_what_a_model_tells(digits):
     assert digits.inputs == [("image", "float32", ("batch", 1, 8, 8))]
     assert digits.outputs[0].name == "probability" and digits.outputs[0].shape == ("batch", 10)
-    assert digits.report["layers"] and digits.report["target"] == digits.target
+    assert digits.report["nodes"] and digits.report["target"] == digits.target
     assert "digits" in repr(digits) and digits.device
     assert digits.memory["engine"] > 0 and set(digits.memory) == {"engine", "arena", "peak", "lower_bound"}
 
@@ -424,3 +424,9 @@ def test_onnx_backend(images):
     assert tenon.onnx_backend.supports_device("CPU") and not tenon.onnx_backend.supports_device("TOASTER")
     x = np.array([-1, 2], np.float32)
     assert np.array_equal(tenon.onnx_backend.run_node(helper.make_node("Relu", ["x"], ["y"]), [x])[0], [0, 2])
+
+
+def test_unnamed_dims_are_independent():
+    """Exporters write '?' for every dim that is free."""
+    model = tenon.compile(identity(TensorProto.FLOAT, ("?", "?")))
+    assert model(np.zeros((2, 5), np.float32))["y"].shape == (2, 5)

@@ -2,6 +2,7 @@
 docs/ quotes is still in the code."""
 import pathlib
 import re
+import shutil
 
 import pytest
 
@@ -139,6 +140,17 @@ def test_excerpts_are_in_the_code(name, text):
         found = code.find(piece, at)
         assert found >= 0, f"{name} does not hold, in this order:\n{piece}"
         at = found + len(piece)
+
+
+def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch):
+    """One after another, in a folder with the digits model."""
+    pytest.importorskip("tenon")
+    for name in ("digits.onnx", "digits_test.npz"):
+        shutil.copy(ROOT / "examples/digits" / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/python.md").read_text(), re.M | re.S):
+        exec(compile(code, "docs/python.md", "exec"), names)
 
 
 @pytest.mark.parametrize("doc", DOCS, ids=lambda p: p.name)

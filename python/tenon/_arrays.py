@@ -38,7 +38,7 @@ def plain(value, wanted, what):
                           f"{what} holds {name}, expected {wanted}")
     if not value.dtype.isnative:
         value = value.astype(value.dtype.newbyteorder("="))
-    if value.dtype.isbuiltin != 1:
+    if value.dtype.isbuiltin == 2:  # registered by another package
         value = value.view(np.uint16 if value.dtype.itemsize == 2 else np.uint8)
     return value, name
 

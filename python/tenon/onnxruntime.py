@@ -276,7 +276,7 @@ class IOBinding:
     def _run(self):
         given = {name: array for name, array in self._outputs.items() if array is not None}
         # The same memory is bound for many runs; what is not dense is copied anew for each.
-        dense = all(array.flags.c_contiguous and array.dtype.isbuiltin == 1 for array in self._inputs.values())
+        dense = all(array.flags.c_contiguous and array.dtype.isbuiltin != 2 for array in self._inputs.values())
         for name in self._outputs:
             self._session._output_index(name)
         if dense and self._binding is None:

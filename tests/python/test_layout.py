@@ -75,6 +75,12 @@ def test_the_public_face_includes_nothing_from_inside():
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_table_of_folders_is_complete():
+    table = (ROOT / "docs/architecture.md").read_text().split("| folder |")[1].split("\n\n")[0]
+    told = re.findall(r"^\| `src/(\w+)/`", table, re.M)
+    assert told == [folder for folder in ORDER if (SRC / folder).is_dir()]
+
+
 def backends():
     return sorted(p.name for p in (SRC / "backend").iterdir() if p.is_dir())
 
@@ -140,6 +146,13 @@ def test_excerpts_are_in_the_code(name, text):
         found = code.find(piece, at)
         assert found >= 0, f"{name} does not hold, in this order:\n{piece}"
         at = found + len(piece)
+
+
+def test_the_table_of_passes_is_the_pipeline():
+    pipeline = re.findall(r'TRY\(pass\("(\w+)"\)\)', (SRC / "passes/pipeline.cc").read_text())
+    table = (ROOT / "docs/architecture.md").read_text().split("| passes |")[1].split("\n\n")[0]
+    told = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert told == pipeline
 
 
 def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 docs/ quotes is still in the code."""
 import pathlib
 import re
+import shutil
 
 import pytest
 
@@ -74,6 +75,12 @@ def test_the_public_face_includes_nothing_from_inside():
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_table_of_folders_is_complete():
+    table = (ROOT / "docs/architecture.md").read_text().split("| folder |")[1].split("\n\n")[0]
+    told = re.findall(r"^\| `src/(\w+)/`", table, re.M)
+    assert told == [folder for folder in ORDER if (SRC / folder).is_dir()]
+
+
 def backends():
     return sorted(p.name for p in (SRC / "backend").iterdir() if p.is_dir())
 
@@ -139,6 +146,24 @@ def test_excerpts_are_in_the_code(name, text):
         found = code.find(piece, at)
         assert found >= 0, f"{name} does not hold, in this order:\n{piece}"
         at = found + len(piece)
+
+
+def test_the_table_of_passes_is_the_pipeline():
+    pipeline = re.findall(r'TRY\(pass\("(\w+)"\)\)', (SRC / "passes/pipeline.cc").read_text())
+    table = (ROOT / "docs/architecture.md").read_text().split("| passes |")[1].split("\n\n")[0]
+    told = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert told == pipeline
+
+
+def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch):
+    """One after another, in a folder with the digits model."""
+    pytest.importorskip("tenon")
+    for name in ("digits.onnx", "digits_test.npz"):
+        shutil.copy(ROOT / "examples/digits" / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/python.md").read_text(), re.M | re.S):
+        exec(compile(code, "docs/python.md", "exec"), names)
 
 
 @pytest.mark.parametrize("doc", DOCS, ids=lambda p: p.name)

@@ -43,6 +43,7 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   engine.model_name = options.model_name;
   engine.producer = model.producer;
   engine.opset = model.opset;
+  engine.metadata = std::move(model.metadata);
   engine.model_hash = hash;
   engine.report = make_report(engine, out.passes);
   if (!report("write", 0, 0)) return stopped;

@@ -40,6 +40,7 @@ struct EngineContent {
   std::string model_name, producer;
   int64_t opset = 0;
   std::string model_hash;            // of the ONNX file's bytes
+  std::map<std::string, std::string> metadata;  // what the model's author attached to it
   Graph graph;
   std::vector<StepPlan> steps;
   std::vector<OptimizationProfile> profiles;

@@ -142,6 +142,8 @@ Result<EngineContent> read_engine(std::span<const uint8_t> bytes, std::shared_pt
   c.producer = text(member(model, "producer"));
   c.model_hash = text(member(model, "hash"));
   c.opset = number(member(model, "opset"), 0);
+  if (member(model, "metadata").is_object())
+    for (const auto& [key, value] : member(model, "metadata").items()) c.metadata[key] = text(value);
   for (const json& p : member(manifest, "profiles")) {
     OptimizationProfile profile;
     if (member(p, "dims").is_object())

@@ -98,6 +98,7 @@ Result<std::vector<uint8_t>> serialize_engine(const EngineContent& c) {
                    {"precision", c.precision},
                    {"model", {{"name", c.model_name}, {"producer", c.producer}, {"opset", c.opset}, {"hash", c.model_hash}}},
                    {"profiles", profiles_json(c.profiles)}};
+  if (!c.metadata.empty()) manifest["model"]["metadata"] = c.metadata;
   manifest["inputs"] = json::array();
   manifest["outputs"] = json::array();
   for (ValueId v : c.graph.inputs) manifest["inputs"].push_back(value_json(c.graph, v, c.graph.value(v).name));

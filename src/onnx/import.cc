@@ -45,6 +45,7 @@ static Result<ImportedModel> import_all(std::span<const uint8_t> bytes, std::sha
   ImportedModel out;
   out.opset = model.opsets.contains("") ? model.opsets[""] : 0;
   out.producer = escape(proto.producer);
+  for (const auto& [key, value] : proto.metadata) out.metadata.emplace(key, value);
   Scope scope{&out.graph, nullptr, &model.opsets};
   TRY(import_graph(model, scope, *proto.graph, true));
   return out;

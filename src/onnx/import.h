@@ -1,6 +1,7 @@
 // Import: the bytes of an ONNX model to a Graph at the newest opset.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,6 +19,7 @@ struct ImportedModel {
   Graph graph;
   int64_t opset = 0;
   std::string producer;
+  std::map<std::string, std::string> metadata;  // metadata_props
 };
 
 constexpr int64_t kOldestOpset = 7, kNewestOpset = 28;

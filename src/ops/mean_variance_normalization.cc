@@ -15,13 +15,14 @@ static Status infer(InferArgs& a) {
 static Status reference(RefArgs& a) {
   const Tensor& x = a.x(0);
   Tensor& y = a.y(0);
+  if (y.size() == 0) return {};
   Shape reduced = x.shape();
   for (int64_t axis : a.attrs.ints("axes")) reduced[size_t((axis + x.rank()) % x.rank())] = 1;
   const size_t cells = size_t(num_elements(reduced));
   const Shape strides = broadcast_strides(reduced, x.shape());
   const std::vector<double> values = x.to_doubles();
   std::vector<double> mean(cells, 0.0), variance(cells, 0.0);
-  const double n = cells ? double(values.size()) / double(cells) : 1;
+  const double n = double(values.size()) / double(cells);
   auto each = [&](auto f) {
     Walker walk(x.shape(), {strides});
     for (size_t i = 0; i < values.size(); ++i, walk.next()) f(i, size_t(walk.offset(0)));

@@ -37,6 +37,7 @@ static Status infer(InferArgs& a) {
     Dim& d = shape[size_t(axis)];
     if (sizes) d = (*sizes)[size_t(i)];
     else if (a.has(1)) d = a.fresh("split");
+    else if (whole.is_const()) d = std::clamp<int64_t>(whole.constant() - i * part.constant(), 0, part.constant());
     else d = i + 1 < parts ? part : whole - part * Dim(parts - 1);
     a.set(size_t(i), a.dtype(0), shape);
   }

@@ -6,11 +6,13 @@
 #include "ir/infer.h"
 #include "ir/verifier.h"
 #include "passes/cleanup/common_subexpressions.h"
+#include "passes/cleanup/control_flow.h"
 #include "passes/cleanup/fold_constants.h"
 #include "passes/cleanup/fold_shapes.h"
 #include "passes/cleanup/remove_noops.h"
 #include "passes/cleanup/reshapes.h"
 #include "passes/cleanup/transposes.h"
+#include "passes/cleanup/unflatten_gemm.h"
 #include "passes/fusion/find_gelu.h"
 #include "passes/fusion/find_norms.h"
 #include "passes/fusion/fold_pads.h"
@@ -30,6 +32,7 @@ const std::vector<Pass>& all_passes() {
   static const std::vector<Pass> passes = {
       {"channels_last", "convolutions and pools on [N, spatial..., C]", channels_last},
       {"common_subexpressions", "equal nodes and constants become one", common_subexpressions},
+      {"control_flow", "all passes over the bodies of If, Loop and Scan", control_flow},
       {"find_gelu", "recognises Gelu spelled out", find_gelu},
       {"find_norms", "recognises LayerNormalization and RMSNormalization spelled out", find_norms},
       {"fold_constants", "runs nodes on constants at build time", fold_constants},
@@ -42,6 +45,7 @@ const std::vector<Pass>& all_passes() {
       {"remove_noops", "drops nodes that give back their input", remove_noops},
       {"reshapes", "chains of views become one Reshape", reshapes},
       {"transposes", "merges, moves and cancels Transposes", transposes},
+      {"unflatten_gemm", "Gemm of a flattened tensor becomes MatMul of the tensor", unflatten_gemm},
   };
   return passes;
 }
@@ -92,8 +96,11 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   TRY(pass("remove_dead"));
   TRY(pass("fold_constants"));
   TRY(pass("fold_shapes"));
+  TRY(pass("control_flow"));
   // Then one spelling for each thing, so that patterns find it.
   TRY(pass("remove_noops"));
+  TRY(pass("reshapes"));
+  TRY(pass("unflatten_gemm"));
   TRY(pass("reshapes"));
   TRY(pass("common_subexpressions"));
   TRY(pass("find_norms"));

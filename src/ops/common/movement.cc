@@ -12,7 +12,7 @@ namespace tenon {
 
 std::optional<std::vector<Dim>> known_value(const InferArgs& a, size_t i) {
   if (const std::vector<Dim>* v = a.value(i)) return *v;
-  if (!a.has_constant(i) || is_float(a.dtype(i)) || a.in[i].constant.rank() > 1) return std::nullopt;
+  if (!a.has_constant(i) || is_float(a.dtype(i)) || (a.in[i].constant.rank() > 1 && a.in[i].constant.size() != 1)) return std::nullopt;
   const Ints ints = a.in[i].constant.to_ints();
   return std::vector<Dim>(ints.begin(), ints.end());
 }
@@ -25,7 +25,8 @@ std::optional<Dim> known_scalar(const InferArgs& a, size_t i) {
 }
 
 Status check_vector(const InferArgs& a, size_t i) {
-  if (a.ranked(i) && a.rank(i) > 1)
+  // Exporters that keep scalars as [1] build [1, 1] of them: one number is taken whatever its rank.
+  if (a.ranked(i) && a.rank(i) > 1 && !product(a.shape(i)).is(1))
     return invalid_model("input '", a.op.inputs[i].name, "' has rank ", a.rank(i), ", it must be a vector");
   return {};
 }
@@ -34,8 +35,9 @@ std::optional<size_t> vector_length(const InferArgs& a, size_t i) {
   if (const std::vector<Dim>* v = a.value(i)) return v->size();
   if (!a.ranked(i)) return std::nullopt;
   if (a.rank(i) == 0) return 1;
-  if (a.rank(i) != 1 || !a.shape(i)[0].is_const()) return std::nullopt;
-  return size_t(a.shape(i)[0].constant());
+  const Dim n = product(a.shape(i));
+  if (!n.is_const()) return std::nullopt;
+  return size_t(n.constant());
 }
 
 Result<Ints> normalize_axes(const Ints& axes, int64_t rank) {

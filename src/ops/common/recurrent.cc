@@ -97,7 +97,7 @@ Status reference_recurrent(RefArgs& a, const CellKind& kind, void (*step)(const 
   const std::vector<Activation> act = TRY(activations(a.attrs, kind, dirs));
   const int64_t steps = x.dim(by_batch ? 1 : 0), batch = x.dim(by_batch ? 0 : 1), width = x.dim(2);
   const int64_t hidden = a.x(2).dim(2), rows = kind.gates * hidden;
-  if (batch == 0 || hidden == 0) return {};
+  if (batch == 0 || hidden == 0 || (steps == 0 && a.out.size() == 1)) return {};
   auto doubles = [&](size_t i) { return a.has(i) ? a.x(i).to_doubles() : std::vector<double>(); };
   const std::vector<double> in = x.to_doubles(), w = doubles(1), r = doubles(2), bias = doubles(3), p = doubles(7);
   const std::vector<double> h0 = doubles(5), c0 = doubles(6), zeros(size_t(rows), 0.0);

@@ -2,7 +2,8 @@
 // constant shape.
 //
 // Why: several views in a row hide each other; shapes computed from the input's own shape need no computing when 0 and
-// -1 can say the same. Runs after fold_shapes and again after transposes.
+// -1 can say the same. A view between a product and an activation moves behind the activation, so that they fuse. Runs
+// after fold_shapes and again after transposes.
 //
 //   %s: f32[n, 1, 12] = Unsqueeze(%x, %one)             // %x: f32[n, 12]
 //   %y: f32[n, 3, 4] = Reshape(%s, %d)                  becomes      %y: f32[n, 3, 4] = Reshape(%x, %shape)

@@ -30,6 +30,18 @@ graph "g" (%x: f32[n, 3, 4]) -> (%y) {
             "Relu");
 }
 
+TEST(Reshapes, MoveBehindActivations) {
+  EXPECT_EQ(ops_of(expect_same_results("reshapes", R"(
+graph "g" (%x: f32[n, 3, 4]) -> (%y) {
+  const %s: i64[2] = [-1, 12]
+  const %half: f32[1] = [0.5]
+  %f = Reshape(%x, %s)
+  %a = Mul(%f, %half)
+  %y = Tanh(%a)
+})")),
+            "Mul Tanh Reshape");
+}
+
 TEST(Reshapes, TwoUnknownSizesStay) {
   EXPECT_EQ(ops_of(expect_same_results("reshapes", R"(
 graph "g" (%x: f32[n, m]) -> (%y) {

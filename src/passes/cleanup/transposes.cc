@@ -47,6 +47,41 @@ bool moves_nothing(const SymShape& shape, const Ints& perm) {
   return true;
 }
 
+// Dimensions that a Reshape turns into each other: [h, w] and [h*w], say. Dimensions of 1 are left out.
+struct DimGroup {
+  std::vector<size_t> in, out;
+};
+
+// The finest such groups in order; nothing where sizes do not tell.
+std::optional<std::vector<DimGroup>> dim_groups(const SymShape& in, const SymShape& out) {
+  constexpr size_t kMost = 4;
+  const auto without_ones = [](const SymShape& shape) {
+    std::vector<size_t> at;
+    for (size_t d = 0; d < shape.size(); ++d)
+      if (!shape[d].is(1)) at.push_back(d);
+    return at;
+  };
+  const std::vector<size_t> a = without_ones(in), b = without_ones(out);
+  std::vector<DimGroup> groups;
+  for (size_t i = 0, j = 0; i < a.size() || j < b.size();) {
+    size_t p = 0, q = 0;
+    for (size_t total = 2; total <= 2 * kMost && !p; ++total)
+      for (size_t n = 1; n < total && !p; ++n) {
+        const size_t m = total - n;
+        if (i + n > a.size() || j + m > b.size()) continue;
+        Dim x(1), y(1);
+        for (size_t k = 0; k < n; ++k) x = x * in[a[i + k]];
+        for (size_t k = 0; k < m; ++k) y = y * out[b[j + k]];
+        if (x == y) p = n, q = m;
+      }
+    if (!p) return std::nullopt;
+    groups.push_back({{a.begin() + int64_t(i), a.begin() + int64_t(i + p)}, {b.begin() + int64_t(j), b.begin() + int64_t(j + q)}});
+    i += p;
+    j += q;
+  }
+  return groups;
+}
+
 // One node looked at with a Transpose before it.
 class Sink {
  public:
@@ -54,12 +89,14 @@ class Sink {
 
   Result<bool> run() {
     if (n_.inputs.empty() || n_.outputs.empty()) return false;
-    if (n_.op->scalar) return elementwise();
+    if (n_.op->scalar && (n_.op->domain.empty() || !n_.op->infer)) return elementwise();
     if (!n_.op->domain.empty()) return false;
     const std::string& op = n_.op->name;
     if (op == "Concat") return concat();
     if (!from(0)) return false;
     if (op == "Transpose") return merge();
+    if (op == "Reshape") return reshape();
+    if (op == "MatMul") return rows();
     if (starts_with(op, "Reduce")) return reduce(reduced_axes(r_.graph(), n_));
     if (op == "ArgMax" || op == "ArgMin") return reduce(sorted_axes({n_.attrs.i("axis")}, rank()));
     if (op == "GlobalAveragePool") return global_pool("ReduceMean");
@@ -113,6 +150,13 @@ class Sink {
     return sink(std::move(inputs), std::move(attrs));
   }
 
+  // Leading dimensions of 1 are left out, [1, 1, 1, C] is [C]; not where the operator has ideas of its own about ranks.
+  SymShape strip(SymShape shape) const {
+    if (n_.op->infer) return shape;
+    shape.erase(shape.begin(), std::find_if(shape.begin(), shape.end(), [](const Dim& d) { return !d.is(1); }));
+    return shape;
+  }
+
   // What stands for operand v once the others are not transposed any more; nothing if that costs work.
   Result<std::optional<ValueId>> operand(ValueId v) {
     using Found = std::optional<ValueId>;
@@ -124,9 +168,7 @@ class Sink {
     SymShape padded(perm_.size() - info.shape.size(), Dim(1));
     padded.insert(padded.end(), info.shape.begin(), info.shape.end());
     const Ints back = inverse(perm_);
-    SymShape shape = permuted(padded, back);
-    const size_t ones = size_t(std::find_if(shape.begin(), shape.end(), [](const Dim& d) { return !d.is(1); }) - shape.begin());
-    const SymShape stripped(shape.begin() + int64_t(ones), shape.end());
+    const SymShape stripped = strip(permuted(padded, back));
     const std::string hint = r_.graph().value(v).name;
     if (info.constant) {
       const Op* op = find_op("", "Transpose");
@@ -152,9 +194,7 @@ class Sink {
     SymShape padded(perm_.size() - info.shape.size(), Dim(1));
     padded.insert(padded.end(), info.shape.begin(), info.shape.end());
     const Ints back = inverse(perm_);
-    SymShape shape = permuted(padded, back);
-    shape.erase(shape.begin(), std::find_if(shape.begin(), shape.end(), [](const Dim& d) { return !d.is(1); }));
-    return moves_nothing(padded, back) && reshape_target(info.shape, shape);
+    return moves_nothing(padded, back) && reshape_target(info.shape, strip(permuted(padded, back)));
   }
 
   Result<bool> operands(std::vector<ValueId>& inputs) {
@@ -221,6 +261,46 @@ class Sink {
     return true;
   }
 
+  // Reshape(Transpose(x)) = Transpose(Reshape(x)) where the Reshape joins and splits only what lies together in x.
+  Result<bool> reshape() {
+    const SymShape &x = r_.info(x_).shape, &y = r_.info(n_.outputs[0]).shape;
+    if (!r_.info(n_.outputs[0]).ranked || y.empty()) return false;
+    auto groups = dim_groups(r_.info(n_.inputs[0]).shape, y);
+    if (!groups || groups->empty()) return false;
+    Ints place(x.size(), 0);  // of x's dimensions among those that are not 1
+    for (size_t d = 0, k = 0; d < x.size(); ++d) place[d] = x[d].is(1) ? -1 : int64_t(k++);
+    for (DimGroup& group : *groups) {
+      for (size_t& d : group.in) d = size_t(place[size_t(perm_[d])]);
+      for (size_t k = 1; k < group.in.size(); ++k)
+        if (group.in[k] != group.in[k - 1] + 1) return false;
+    }
+    // A dimension of 1 goes along with the one before it.
+    std::vector<std::vector<size_t>> parts;
+    for (size_t k = 0; k < groups->size(); ++k) {
+      const size_t begin = k == 0 ? 0 : (*groups)[k].out.front();
+      const size_t end = k + 1 < groups->size() ? (*groups)[k + 1].out.front() : y.size();
+      parts.emplace_back();
+      for (size_t d = begin; d < end; ++d) parts.back().push_back(d);
+    }
+    std::vector<size_t> order(groups->size());
+    std::iota(order.begin(), order.end(), size_t(0));
+    std::sort(order.begin(), order.end(), [&](size_t p, size_t q) { return (*groups)[p].in[0] < (*groups)[q].in[0]; });
+    Ints moved;  // y's dimensions in x's order
+    for (size_t k : order) moved.insert(moved.end(), parts[k].begin(), parts[k].end());
+    const SymShape shape = permuted(y, moved);
+    const auto target = reshape_target(x, shape);
+    if (!target) return false;
+    const Node transpose = *transpose_;
+    const ValueId dims = r_.constant(name() + ".shape", target->tensor());
+    if (is_identity(moved)) {
+      TRY(r_.emit_to(n_.outputs[0], "Reshape", {x_, dims}, target->attrs(), {&n_}));
+      return true;
+    }
+    const ValueId inner = TRY(r_.emit(name(), "Reshape", {x_, dims}, target->attrs(), {&n_}));
+    TRY(r_.emit_to(n_.outputs[0], "Transpose", {inner}, {{"perm", inverse(moved)}}, {&transpose}));
+    return true;
+  }
+
   Result<bool> reduce(std::optional<Ints> axes) {
     if (!axes) return false;
     Ints mapped = permuted(perm_, *axes);
@@ -251,6 +331,13 @@ class Sink {
     if (axes.empty()) return false;
     const ValueId v = r_.constant(name() + ".axes", Tensor::of_ints(axes));
     return sink({x_, v}, {{"keepdims", int64_t(1)}}, type);
+  }
+
+  // Products with a matrix do not care how the rows are ordered.
+  Result<bool> rows() {
+    const ValueInfo& w = r_.info(n_.inputs[1]);
+    if (!w.ranked || w.shape.size() != 2 || perm_.back() != rank() - 1) return false;
+    return sink_first(n_.attrs);
   }
 
   // Kernels like the last axis best, so only where it stays last or the next Transpose undoes this one.

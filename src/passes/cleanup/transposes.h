@@ -2,9 +2,10 @@
 // others and cancel.
 //
 // Why: exporters and the layout pass put Transposes around single nodes. A Transpose moves behind elementwise nodes
-// (constants are transposed instead), Concat, Split, Slice, Pad, Resize, reductions, pools over everything and
-// quantisation; never is there more to transpose afterwards. One that only moves dimensions of size 1 is a Reshape.
-// Transposes before MatMul stay: backends read transposed operands. Runs after the layout pass.
+// (constants are transposed instead), Concat, Split, Slice, Pad, Resize, reductions, pools over everything,
+// quantisation, and Reshapes that join or split what lies together; never is there more to transpose afterwards. One that only moves dimensions of size 1 is a Reshape.
+// Transposes of rows before a MatMul with a matrix move as well; others before MatMul stay, as backends read transposed
+// operands. Runs after the layout pass.
 //
 //   %t: f32[n, 8, 4] = Transpose(%x) {perm=[0, 2, 1]}
 //   %r: f32[n, 8, 4] = Relu(%t)

@@ -16,7 +16,7 @@ graph "g" (%x: f32[n, 5, 6, 3], %r: f32[n, 5, 6, 3]) -> (%y) {
   %y = Transpose(%h) {perm=[0, 2, 3, 1]}
 })",
               R"(
-graph "g" (%x: f32[n, 5, 6, 3], %r: f32[n, 5, 6, 3]) -> (%y) {
+graph "g" (%x: f32[n, 5, 6, 3], %r: f32[n, 5, 6, 3]) -> (%h.1 "y") {
   const %half: f32[] = 0.5
   const %c.1: f32[3] = [1.0, 2.0, 3.0]
   %a.1: f32[n, 5, 6, 3] = Mul(%x, %c.1)
@@ -78,6 +78,43 @@ graph "g" (%x: f32[n, 5, 6, 4]) -> (%y) {
   %y = Transpose(%m) {perm=[0, 2, 3, 1]}
 })")),
             "Split Sigmoid Mul");
+}
+
+TEST(Transposes, ThroughReshape) {
+  EXPECT_EQ(ops_of(expect_same_results("transposes", R"(
+graph "g" (%x: f32[n, 5, 6, 3]) -> (%y) {
+  const %s: i64[3] = [0, 3, -1]
+  %t = Transpose(%x) {perm=[0, 3, 1, 2]}
+  %r = Reshape(%t, %s)
+  %y = Transpose(%r) {perm=[0, 2, 1]}
+})")),
+            "Reshape");
+  EXPECT_EQ(ops_of(expect_same_results("transposes", R"(
+graph "g" (%x: f32[n, 30, 3]) -> (%y) {
+  const %s: i64[5] = [0, 3, 1, 5, 6]
+  %t = Transpose(%x) {perm=[0, 2, 1]}
+  %r = Reshape(%t, %s)
+  %y = Transpose(%r) {perm=[0, 3, 4, 1, 2]}
+})")),
+            "Reshape");
+  EXPECT_EQ(ops_of(expect_same_results("transposes", R"(
+graph "g" (%x: f32[n, 2, 5, 3]) -> (%y) {
+  const %s: i64[3] = [0, 0, 6]
+  %t = Transpose(%x) {perm=[0, 2, 1, 3]}
+  %y = Reshape(%t, %s)
+})")),
+            "Transpose Reshape");
+}
+
+TEST(Transposes, ThroughProductWithAMatrix) {
+  EXPECT_EQ(ops_of(expect_same_results("transposes", R"(
+graph "g" (%x: f32[n, 5, 3]) -> (%y) {
+  const %w: f32[3, 2] = random 1
+  %t = Transpose(%x) {perm=[1, 0, 2]}
+  %m = MatMul(%t, %w)
+  %y = Transpose(%m) {perm=[1, 0, 2]}
+})")),
+            "MatMul");
 }
 
 TEST(Transposes, MovingOnesIsAReshape) {

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/memory_limit.h"
+
 namespace tenon {
 
 int64_t num_elements(std::span<const int64_t> shape) {
@@ -23,13 +25,13 @@ Shape row_major_strides(std::span<const int64_t> shape) {
   int64_t s = 1;
   for (size_t i = shape.size(); i-- > 0;) {
     strides[i] = s;
-    __builtin_mul_overflow(s, shape[i], &s);  // a shape that large has no elements, or no tensor
+    if (__builtin_mul_overflow(s, shape[i], &s)) s = 0;  // a shape that large has no elements, or no tensor
   }
   return strides;
 }
 
 std::shared_ptr<Buffer> Buffer::allocate(int64_t bytes) {
-  if (bytes < 0) return nullptr;
+  if (bytes < 0 || bytes > buffer_limit()) return nullptr;
   size_t rounded = (size_t(bytes) + 63) / 64 * 64 + 64;  // vector kernels may read past the end of the last element
   void* p = std::aligned_alloc(64, rounded);
   if (!p) return nullptr;

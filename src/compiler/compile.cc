@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include "base/memory_limit.h"
 #include "compiler/golden.h"
 #include "compiler/report.h"
 #include "engine/engine_file.h"
@@ -54,7 +55,7 @@ Result<BuildResult> compile_bytes(std::span<const uint8_t> bytes, const std::str
                                   const Progress& progress) {
   if (progress) progress("parse", 0, 0);
   auto model = TRY(onnx::import_bytes(bytes, nullptr, folder));
-  return compile_model(std::move(model), hash_of(bytes), options, progress);
+  return catch_bad_alloc([&] { return compile_model(std::move(model), hash_of(bytes), options, progress); });
 }
 
 Result<BuildResult> compile_file(const std::string& path, const BuildOptions& options, const Progress& progress) {
@@ -66,7 +67,7 @@ Result<BuildResult> compile_file(const std::string& path, const BuildOptions& op
     named.model_name = path.substr(path.rfind('/') + 1);
     if (size_t dot = named.model_name.rfind('.'); dot != std::string::npos) named.model_name.resize(dot);
   }
-  return compile_model(std::move(model), hash_of(file->bytes()), named, progress);
+  return catch_bad_alloc([&] { return compile_model(std::move(model), hash_of(file->bytes()), named, progress); });
 }
 
 }  // namespace tenon

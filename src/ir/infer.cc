@@ -35,17 +35,57 @@ static Result<std::vector<ValueInfo>> infer_subgraph(Attrs& attrs, const std::st
     v = std::move(in[i]);
     v.constant = Tensor();  // it differs from call to call
   }
-  TRY(infer_graph(g));
+  // A body that does not work keeps types all the same: it may be a branch that is never taken.
+  Status status;
+  for (Node& n : g.nodes) {
+    Status s = infer_node(g, n);
+    if (s.ok()) continue;
+    guess_types(g, n);
+    if (status.ok()) status = s;
+  }
   std::vector<ValueInfo> out;
   for (ValueId v : g.outputs) {
     out.push_back(g.info(v));
     out.back().constant = Tensor();
   }
   attrs.set(attr, std::make_shared<const Graph>(std::move(g)));
+  if (!status.ok()) return status;
   return out;
 }
 
+void guess_types(Graph& g, Node& node) {
+  const Op& op = *node.op;
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] == kNoValue || op.outputs.empty()) continue;
+    ValueInfo& info = g.value(node.outputs[i]).info;
+    const Param& out = op.outputs[std::min(i, op.outputs.size() - 1)];
+    DType t = info.dtype;
+    for (size_t k = 0; t == DType::none && out.type_var && k < node.inputs.size() && !op.inputs.empty(); ++k)
+      if (op.inputs[std::min(k, op.inputs.size() - 1)].type_var == out.type_var && node.inputs[k] != kNoValue)
+        t = g.info(node.inputs[k]).dtype;
+    if (t == DType::none && out.types.contains(DType::f32)) t = DType::f32;
+    for (int k = 1; t == DType::none && k < kNumDTypes; ++k)
+      if (out.types.contains(DType(k))) t = DType(k);
+    info = {};
+    info.dtype = t;
+  }
+}
+
+namespace {
+// Bodies of loops are inferred again and again until their shapes settle, those of nested loops in each round of the
+// outer one. The work of one call from outside is bounded, so that a hostile nest ends.
+struct Work {
+  static constexpr int64_t kMost = 400000;
+  static thread_local int64_t depth, nodes;
+  Work() { nodes = depth++ == 0 ? 0 : nodes + 1; }
+  ~Work() { --depth; }
+};
+thread_local int64_t Work::depth = 0, Work::nodes = 0;
+}  // namespace
+
 Status infer_node(Graph& g, Node& node) {
+  Work work;
+  if (Work::nodes > Work::kMost) return invalid_model(describe(node), ": its loops are nested so deep that their shapes cannot be found");
   InferArgs a{*node.op, node.attrs, {}, std::vector<ValueInfo>(node.outputs.size()), nullptr, nullptr};
   for (ValueId v : node.inputs) a.in.push_back(v == kNoValue ? ValueInfo{} : g.info(v));
   const int64_t fresh_before = g.fresh_symbols;

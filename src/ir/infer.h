@@ -10,4 +10,8 @@ namespace tenon {
 Status infer_node(Graph& g, Node& node);
 Status infer_graph(Graph& g);
 
+// Gives the outputs of a node whose inference failed the types that its operator's type variables tell, without
+// shapes, so that the graph around it stays legal. Running the node gives the error.
+void guess_types(Graph& g, Node& node);
+
 }  // namespace tenon

@@ -17,10 +17,8 @@ RunSubgraph body_interpreter(const Attrs& attrs, const SymbolValue& symbol) {
   };
 }
 
-Result<std::vector<Tensor>> interpret_node(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs,
-                                           size_t num_outputs, const SymbolValue& symbol) {
-  const RunSubgraph run = body_interpreter(attrs, symbol);
-  InferSubgraph infer = [&attrs](const std::string& attr, std::vector<ValueInfo> in) -> Result<std::vector<ValueInfo>> {
+InferSubgraph body_inference(const Attrs& attrs) {
+  return [&attrs](const std::string& attr, std::vector<ValueInfo> in) -> Result<std::vector<ValueInfo>> {
     GraphPtr body = attrs.graph(attr);
     if (!body) return invalid_model("attribute '", attr, "' is missing");
     Graph g = *body;
@@ -35,8 +33,12 @@ Result<std::vector<Tensor>> interpret_node(const Op& op, const Attrs& attrs, std
     for (auto& v : out) v.constant = Tensor();
     return out;
   };
+}
+
+Result<std::vector<Tensor>> interpret_node(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs,
+                                           size_t num_outputs, const SymbolValue& symbol) {
   std::vector<Tensor> outputs;
-  TRY(run_reference(op, attrs, inputs, num_outputs, outputs, run, infer, symbol));
+  TRY(run_reference(op, attrs, inputs, num_outputs, outputs, body_interpreter(attrs, symbol), body_inference(attrs), symbol));
   return outputs;
 }
 

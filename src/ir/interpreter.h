@@ -18,6 +18,8 @@ Result<std::vector<Tensor>> interpret(const Graph& g, std::vector<Tensor> inputs
 
 // Runs the subgraphs of a node with these attributes, which must outlive the result.
 RunSubgraph body_interpreter(const Attrs& attrs, const SymbolValue& symbol = {});
+// Infers the subgraphs of a node with these attributes, likewise.
+InferSubgraph body_inference(const Attrs& attrs);
 
 // One node on given tensors (null where absent), with its subgraphs run by the interpreter.
 Result<std::vector<Tensor>> interpret_node(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs,

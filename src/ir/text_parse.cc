@@ -3,6 +3,7 @@
 #include <charconv>
 #include <unordered_map>
 
+#include "base/memory_limit.h"
 #include "ir/infer.h"
 #include "ir/text.h"
 #include "ir/text_data.h"
@@ -465,7 +466,7 @@ class Parser {
 }  // namespace
 
 Result<Graph> parse(std::string_view text, const BlobTable* blobs) {
-  Graph g = TRY(Parser(text, blobs).all());
+  Graph g = TRY(catch_bad_alloc([&] { return Parser(text, blobs).all(); }));
   Status s = verify(g);
   if (!s.ok()) return invalid_argument("the graph is not legal: ", s.message());
   return g;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/memory_limit.h"
 #include "onnx/check.h"
 #include "onnx/scope.h"
 
@@ -32,8 +33,8 @@ static Status check_opset(const Opsets& opsets) {
   return {};
 }
 
-Result<ImportedModel> import_bytes(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner,
-                                   const std::string& folder) {
+static Result<ImportedModel> import_all(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner,
+                                        const std::string& folder) {
   const ModelProto proto = TRY(decode_model(bytes));
   TensorSource tensors(std::move(owner), folder);
   Model model{proto, tensors, opset_map(proto.opsets)};
@@ -48,6 +49,11 @@ Result<ImportedModel> import_bytes(std::span<const uint8_t> bytes, std::shared_p
   Scope scope{&out.graph, nullptr, &model.opsets};
   TRY(import_graph(model, scope, *proto.graph, true));
   return out;
+}
+
+Result<ImportedModel> import_bytes(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner,
+                                   const std::string& folder) {
+  return catch_bad_alloc([&] { return import_all(bytes, std::move(owner), folder); });
 }
 
 Result<ImportedModel> import_file(const std::string& path) {

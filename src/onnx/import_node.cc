@@ -7,6 +7,8 @@
 
 namespace tenon::onnx {
 
+constexpr int64_t kMostNodes = 1000000;  // functions that call each other grow without end in a small file
+
 static std::string node_label(const NodeProto& n) {
   std::string_view name = !n.name.empty() ? n.name : !n.outputs.empty() ? n.outputs[0] : "";
   return cat(escape(n.op_type), " '", escape(name), "'");
@@ -109,6 +111,9 @@ static Status add_node(Model& model, Scope& scope, NodeDef def, const std::vecto
     inputs.push_back(*v);
   }
   while (!inputs.empty() && inputs.back() == kNoValue) inputs.pop_back();
+  // Captures come after all formal inputs, absent ones too: a Loop may have nothing but its trip count.
+  const auto formals = size_t(std::count_if(op->inputs.begin(), op->inputs.end(), [](const Param& p) { return p.mode != Param::variadic; }));
+  if (!captures.empty() && inputs.size() < formals) inputs.resize(formals, kNoValue);
   for (const std::string& c : captures) {
     auto v = resolve(scope, c);
     CHECK(v.has_value());
@@ -146,7 +151,12 @@ static Status add_node(Model& model, Scope& scope, NodeDef def, const std::vecto
   // Inputs of a subgraph may come without types; inference of the node that owns it brings them.
   for (ValueId v : node.inputs)
     if (scope.outer && v != kNoValue && g.info(v).dtype == DType::none) return {};
-  TRY(infer_node(g, node));
+  Status inferred = infer_node(g, node);
+  if (!inferred.ok()) {
+    // A branch that cannot work for these shapes may never be taken; the node that owns it decides.
+    if (!scope.outer) return inferred;
+    guess_types(g, node);
+  }
   for (ValueId v : node.outputs)
     if (v != kNoValue && g.info(v).dtype == DType::none) return internal_error(describe(node), ": inference gave no type");
   return {};
@@ -217,6 +227,7 @@ static Status inline_function(Model& model, Scope& scope, const NodeProto& n, co
 }
 
 static Status import_node(Model& model, Scope& scope, const NodeProto& n) {
+  if (++model.nodes > kMostNodes) return invalid_model("the model's functions expand to more than ", kMostNodes, " nodes");
   if (const FunctionProto* f = find_function(model.proto, n.domain, n.op_type, n.overload))
     return inline_function(model, scope, n, *f);
   NodeDef def;

@@ -18,7 +18,8 @@ struct Model {
   const ModelProto& proto;
   TensorSource& tensors;
   Opsets opsets;
-  int depth = 0;  // of function calls and subgraphs being imported
+  int depth = 0;      // of function calls and subgraphs being imported
+  int64_t nodes = 0;  // imported so far, those of functions at each call
 };
 
 Opsets opset_map(const std::vector<OpsetProto>& list);

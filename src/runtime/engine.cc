@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include "base/memory_limit.h"
 #include "engine/engine_file.h"
 
 namespace tenon {
@@ -9,7 +10,7 @@ namespace tenon {
 Result<std::shared_ptr<LoadedEngine>> LoadedEngine::load_bytes(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner,
                                                                const LoadOptions& options) {
   auto engine = std::make_shared<LoadedEngine>();
-  engine->content_ = TRY(read_engine(bytes, std::move(owner), {options.verify_checksums}));
+  engine->content_ = TRY(catch_bad_alloc([&] { return read_engine(bytes, std::move(owner), {options.verify_checksums}); }));
   engine->device_ = TRY(open_device(engine->content_.target, options.ordinal));
   engine->plan_ = TRY(load_plan(std::move(engine->content_.graph), engine->content_.steps, *engine->device_));
   return engine;
@@ -57,7 +58,7 @@ Status Context::check_profiles(const std::vector<Tensor>& inputs) const {
 
 Status Context::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs) {
   TRY(check_profiles(inputs));
-  return executor_->run(inputs, outputs);
+  return catch_bad_alloc([&] { return executor_->run(inputs, outputs); });
 }
 
 }  // namespace tenon

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "ir/interpreter.h"
+
 namespace tenon {
 
 // A step ready to run with known shapes, or one whose shapes are only known when it is reached ("late").
@@ -47,15 +49,34 @@ static const void* host_value(const Graph& g, const std::vector<Tensor>& held, V
   return held[size_t(v)] ? held[size_t(v)].data() : nullptr;
 }
 
-// Output shapes by inference on concrete inputs. Nothing where even those do not tell.
-static Result<std::vector<std::optional<Shape>>> infer_concrete(const Node& node, const std::vector<ValueInfo>& inputs) {
-  InferArgs a{*node.op, node.attrs, inputs, std::vector<ValueInfo>(node.outputs.size()), nullptr, nullptr};
+// The same for inference; weights that a kernel has absorbed are not there to be read.
+static const void* inference_value(const Graph& g, const std::vector<Tensor>& held, ValueId v) {
+  if (g.is_constant(v) && g.constant(v).buffer()->is_zeros()) return nullptr;
+  return host_value(g, held, v);
+}
+
+static Status wrong_graph(const Node& node, const std::string& says, const std::string& is) {
+  return Status(Code::data_loss, cat("the engine's graph is damaged: it gives ", describe(node), " the result ", says, " where its inputs make it ", is),
+                "build the engine again");
+}
+
+// Output shapes by inference on concrete inputs. Nothing where even those do not tell. Errors: inference's own; what the
+// graph says of types differs, so that kernels chosen for it would read or write beyond their memory.
+static Result<std::vector<std::optional<Shape>>> infer_concrete(const Graph& g, const Node& node, const std::vector<ValueInfo>& inputs) {
+  InferArgs a{*node.op, node.attrs, inputs, std::vector<ValueInfo>(node.outputs.size()), nullptr, body_inference(node.attrs)};
   int made_up = 0;
   a.fresh = [&made_up](const char*) { return Dim::symbol(cat("_unknown_", ++made_up)); };
   Status s = infer_op(a);
   if (!s.ok()) return s.with_prefix(describe(node) + ": ");
   std::vector<std::optional<Shape>> out;
-  for (const ValueInfo& v : a.out) out.push_back(v.ranked ? to_concrete(v.shape) : std::nullopt);
+  for (size_t i = 0; i < a.out.size(); ++i) {
+    const ValueInfo& v = a.out[i];
+    out.push_back(v.ranked ? to_concrete(v.shape) : std::nullopt);
+    if (node.outputs[i] == kNoValue) continue;
+    const DType declared = g.info(node.outputs[i]).dtype;
+    if (v.dtype != declared) return wrong_graph(node, name(declared), name(v.dtype));
+    if (out[i] && num_elements(*out[i]) < 0) return invalid_argument(describe(node), ": these input shapes give it output shape ", *out[i]);
+  }
   return out;
 }
 
@@ -130,33 +151,28 @@ Status Executor::bind_step(Binding& b, size_t n) {
 
   bool inputs_known = true, outputs_known = true;
   for (ValueId v : node.inputs) inputs_known = inputs_known && (v == kNoValue || b.known[size_t(v)]);
-  for (ValueId v : node.outputs) {
-    if (v == kNoValue) continue;
-    if (auto shape = b.symbols.eval(g.info(v))) {
-      if (num_elements(*shape) < 0) return invalid_argument(describe(node), ": these input shapes give it output shape ", *shape);
-      b.known[size_t(v)] = true;
-      b.shape[size_t(v)] = *shape;
-    } else {
-      outputs_known = false;
-    }
-  }
-  if (inputs_known && !outputs_known && step.bodies.empty()) {
+  // Symbols tell most shapes; inference tells others, and that the file's graph is true.
+  std::vector<std::optional<Shape>> shapes(node.outputs.size());
+  if (inputs_known && step.bodies.empty()) {
     std::vector<ValueInfo> in;
     for (ValueId v : node.inputs)
-      in.push_back(v == kNoValue ? ValueInfo{} : concrete_info(g.info(v).dtype, b.shape[size_t(v)], host_value(g, b.held, v)));
-    auto shapes = TRY(infer_concrete(node, in));
-    outputs_known = true;
-    for (size_t i = 0; i < shapes.size(); ++i) {
-      const ValueId v = node.outputs[i];
-      if (v == kNoValue) continue;
-      if (!shapes[i]) {
-        outputs_known = false;
-        continue;
-      }
-      b.known[size_t(v)] = true;
-      b.shape[size_t(v)] = *shapes[i];
-      TRY(b.symbols.match(g.info(v), *shapes[i]).with_prefix(describe(node) + ": "));
+      in.push_back(v == kNoValue ? ValueInfo{} : concrete_info(g.info(v).dtype, b.shape[size_t(v)], inference_value(g, b.held, v)));
+    shapes = TRY(infer_concrete(g, node, in));
+  }
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const ValueId v = node.outputs[i];
+    if (v == kNoValue) continue;
+    auto shape = b.symbols.eval(g.info(v));
+    if (shape && num_elements(*shape) < 0) return invalid_argument(describe(node), ": these input shapes give it output shape ", *shape);
+    if (shape && shapes[i] && *shape != *shapes[i]) return wrong_graph(node, cat(*shape), cat(*shapes[i]));
+    if (!shape) shape = shapes[i];
+    if (!shape) {
+      outputs_known = false;
+      continue;
     }
+    b.known[size_t(v)] = true;
+    b.shape[size_t(v)] = *shape;
+    if (shapes[i]) TRY(b.symbols.match(g.info(v), *shape).with_prefix(describe(node) + ": "));
   }
   // A view of what is late is late itself, whatever is known of its shape: its memory is not known.
   if (step.kind == StepKind::view && !inputs_known) b.known[size_t(node.outputs[0])] = outputs_known = false;
@@ -330,6 +346,17 @@ Status Executor::learn(const Binding& b, const Node& node, SymbolValues& symbols
   return {};
 }
 
+// Output shapes of a late step whose inputs are there.
+Result<std::vector<std::optional<Shape>>> Executor::infer_late(const Binding& b, const Node& node) {
+  TRY(stream_.synchronize());
+  std::vector<ValueInfo> in;
+  for (ValueId v : node.inputs) {
+    Tensor t = tensor_of(b, v);
+    in.push_back(t ? concrete_info(t.dtype(), t.shape(), t.buffer()->is_zeros() ? nullptr : t.data()) : ValueInfo{});
+  }
+  return infer_concrete(plan_.graph, node, in);
+}
+
 Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   const Graph& g = plan_.graph;
   const LoadedStep& step = plan_.steps[n];
@@ -356,22 +383,20 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   std::vector<std::optional<Shape>> shapes;
   bool all = true;
   for (ValueId v : node.outputs) {
-    shapes.push_back(v == kNoValue ? std::optional<Shape>(Shape{}) : symbols.eval(g.info(v)));
+    shapes.push_back(v == kNoValue         ? std::optional<Shape>(Shape{})
+                     : b.known[size_t(v)] ? std::optional<Shape>(b.shape[size_t(v)])
+                                          : symbols.eval(g.info(v)));
+    if (shapes.back() && num_elements(*shapes.back()) < 0)
+      return invalid_argument("these inputs give it output shape ", *shapes.back());
     all = all && shapes.back();
   }
   if (!all) {
-    TRY(stream_.synchronize());
-    std::vector<ValueInfo> in;
-    for (ValueId v : node.inputs) {
-      if (v == kNoValue) {
-        in.emplace_back();
-        continue;
-      }
-      Tensor t = tensor_of(b, v);
-      in.push_back(concrete_info(t.dtype(), t.shape(), t.data()));
+    auto inferred = TRY(infer_late(b, node));
+    all = true;
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      if (!shapes[i]) shapes[i] = inferred[i];
+      all = all && shapes[i];
     }
-    shapes = TRY(infer_concrete(node, in));
-    all = std::all_of(shapes.begin(), shapes.end(), [](auto& s) { return s.has_value(); });
   }
   if (!all) {
     TRY(run_dynamic(b, n));
@@ -380,6 +405,7 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
 
   if (step.kind == StepKind::view) {
     Tensor in = tensor_of(b, node.inputs[0]);
+    if (in.dtype() != g.info(node.outputs[0]).dtype) return wrong_graph(node, name(g.info(node.outputs[0]).dtype), name(in.dtype()));
     if (num_elements(*shapes[0]) != in.size()) return invalid_argument("cannot show shape ", in.shape(), " as ", *shapes[0]);
     const auto out = size_t(node.outputs[0]);
     b.shape[out] = *shapes[0];
@@ -415,6 +441,10 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   // A value may change between runs while its address stays, so launches that depend on one are bound anew.
   const bool values = std::any_of(in.begin(), in.end(), [](auto& d) { return d.value != nullptr; });
   if (!s.launch || values || !equal(in, s.bound_in) || !equal(out, s.bound_out)) {
+    auto inferred = TRY(infer_late(b, node));
+    for (size_t i = 0; i < inferred.size(); ++i)
+      if (node.outputs[i] != kNoValue && inferred[i] && *inferred[i] != out[i].shape)
+        return wrong_graph(node, cat(out[i].shape), cat(*inferred[i]));
     s.launch = TRY(step.kernel_ptr->bind(in, out, stream_));
     s.bound_in = in;
     s.bound_out = out;
@@ -450,6 +480,7 @@ Status Executor::run_dynamic(Binding& b, size_t n) {
     const ValueId v = node.outputs[i];
     if (v == kNoValue) continue;
     if (!out[i]) return internal_error("output ", i, " was not computed");
+    if (out[i].dtype() != plan_.graph.info(v).dtype) return wrong_graph(node, name(plan_.graph.info(v).dtype), name(out[i].dtype()));
     if (b.known[size_t(v)]) {
       if (out[i].shape() != b.shape[size_t(v)]) return internal_error("output ", i, " has shape ", out[i].shape(), ", expected ", b.shape[size_t(v)]);
       if (out[i].bytes() && out[i].data() != b.data[size_t(v)]) std::memcpy(const_cast<void*>(b.data[size_t(v)]), out[i].data(), size_t(out[i].bytes()));

@@ -4,6 +4,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/memory_plan.h"
@@ -53,6 +54,7 @@ class Executor {
   Result<std::unique_ptr<Binding>> bind(const std::vector<Tensor>& inputs);
   Status bind_step(Binding& b, size_t n);
   Status place(Binding& b, const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs);
+  Result<std::vector<std::optional<Shape>>> infer_late(const Binding& b, const Node& node);
   Status run_late(Binding& b, size_t n, SymbolValues& symbols);
   Status run_dynamic(Binding& b, size_t n);
   Status finish_outputs(Binding& b, const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, SymbolValues& symbols);

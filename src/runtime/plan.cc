@@ -1,5 +1,7 @@
 #include "runtime/plan.h"
 
+#include <algorithm>
+
 #include "backend/reference/reference.h"
 
 namespace tenon {
@@ -8,11 +10,17 @@ static Status load_step(LoadedPlan& plan, size_t n, const StepPlan& from, Device
   LoadedStep& step = plan.steps[n];
   step.node = &plan.graph.nodes[n];
   step.kind = step_kind(*step.node);
+  for (ValueId v : step.node->outputs)
+    if (step.kind != StepKind::kernel && v == kNoValue) return invalid_model(describe(*step.node), " gives nothing");
   if (step.kind != StepKind::kernel) return {};
   auto kernel = from.image.backend == "reference" ? Result<std::unique_ptr<Kernel>>(reference::make_kernel(*step.node))
                                                   : device.load({plan.graph, *step.node, from.image});
   if (!kernel.ok()) return kernel.status().with_prefix(describe(*step.node) + ": ");
   step.kernel_ptr = std::move(kernel).value();
+  for (const auto& [attr, value] : step.node->attrs)
+    if (std::holds_alternative<GraphPtr>(value) && step.node->op->domain != "tenon" &&
+        std::none_of(from.bodies.begin(), from.bodies.end(), [&, &a = attr](const auto& b) { return b.first == a; }))
+      return Status(Code::data_loss, cat(describe(*step.node), ": the plan has no steps for its '", attr, "'"), "build the engine again");
   for (const auto& [attr, body] : from.bodies) {
     GraphPtr inner = step.node->attrs.graph(attr);
     if (!inner) return internal_error(describe(*step.node), " has no body '", attr, "'");

@@ -1,9 +1,10 @@
 #include "backend/reference/reference.h"
 
-#include "backend/host.h"
 #include <algorithm>
 #include <cstring>
 
+#include "backend/host.h"
+#include "base/memory_limit.h"
 #include "ir/interpreter.h"
 #include "ops/common/pointwise.h"
 
@@ -18,12 +19,13 @@ Tensor borrow(const TensorDesc& d, const void* data) {
 
 class ReferenceLaunch : public Launch {
  public:
-  ReferenceLaunch(const Op& op, const Attrs& attrs, std::vector<TensorDesc> in, std::vector<TensorDesc> out)
-      : op_(op), attrs_(attrs), in_(std::move(in)), out_(std::move(out)) {}
+  ReferenceLaunch(const Op& op, const Attrs& attrs, std::vector<TensorDesc> in, std::vector<TensorDesc> out, bool certain)
+      : op_(op), attrs_(attrs), in_(std::move(in)), out_(std::move(out)), certain_(certain) {}
 
   Status run(const LaunchArgs& args) override {
     std::vector<Tensor> in, out;
     for (size_t i = 0; i < in_.size(); ++i) in.push_back(borrow(in_[i], args.inputs[i]));
+    if (!certain_) return run_checked(in, args);
     for (size_t i = 0; i < out_.size(); ++i) {
       // An output that nobody wants still needs a place, since references write all they compute.
       if (args.outputs[i]) out.push_back(borrow(out_[i], args.outputs[i]));
@@ -31,24 +33,37 @@ class ReferenceLaunch : public Launch {
     }
     RefArgs a{op_, attrs_, in, out, body_interpreter(attrs_)};
     const std::vector<Tensor> given = out;
-    TRY(op_.reference ? op_.reference(a) : reference_pointwise(a));
-    for (size_t i = 0; i < out_.size(); ++i) {  // a reference may have allocated its own output
-      if (!args.outputs[i] || out[i].data() == given[i].data()) continue;
-      if (out[i].shape() != out_[i].shape) return internal_error("the reference gave shape ", out[i].shape(), " instead of ", out_[i].shape);
-      std::memcpy(args.outputs[i], out[i].data(), size_t(out[i].bytes()));
-    }
+    TRY(catch_bad_alloc([&] { return op_.reference ? op_.reference(a) : reference_pointwise(a); }));
+    for (size_t i = 0; i < out_.size(); ++i)  // a reference may have allocated its own output
+      if (args.outputs[i] && out[i].data() != given[i].data()) TRY(copy_output(i, out[i], args));
     return {};
   }
 
  private:
+  // Infers with the values, runs on memory of its own, and copies what fits.
+  Status run_checked(std::span<const Tensor> in, const LaunchArgs& args) {
+    std::vector<Tensor> out = TRY(interpret_node(op_, attrs_, in, out_.size()));
+    for (size_t i = 0; i < out_.size(); ++i)
+      if (args.outputs[i]) TRY(copy_output(i, out[i], args));
+    return {};
+  }
+  Status copy_output(size_t i, const Tensor& from, const LaunchArgs& args) {
+    if (from.dtype() != out_[i].dtype || from.shape() != out_[i].shape)
+      return invalid_argument("gives ", name(from.dtype()), from.shape(), " where ", name(out_[i].dtype), out_[i].shape, " was expected");
+    if (from.bytes()) std::memcpy(args.outputs[i], from.data(), size_t(from.bytes()));
+    return {};
+  }
+
   const Op& op_;
   const Attrs& attrs_;
   std::vector<TensorDesc> in_, out_;
+  bool certain_;  // the shapes of the outputs follow from those of the inputs
 };
 
-// References write all their outputs; those that nobody wants get a type and shape by inference.
-Status complete_outputs(const Op& op, const Attrs& attrs, const std::vector<TensorDesc>& in, std::vector<TensorDesc>& out) {
-  InferArgs a{op, attrs, {}, std::vector<ValueInfo>(out.size()), nullptr, nullptr};
+// Completes the outputs by inference: references write all of them, also those that nobody wants. False where inference
+// does not tell a shape before it sees the values: the reference must not be trusted to fit the memory that is there.
+Result<bool> complete_outputs(const Op& op, const Attrs& attrs, const std::vector<TensorDesc>& in, std::vector<TensorDesc>& out) {
+  InferArgs a{op, attrs, {}, std::vector<ValueInfo>(out.size()), nullptr, body_inference(attrs)};
   int made_up = 0;
   a.fresh = [&made_up](const char*) { return Dim::symbol(cat("_unknown_", ++made_up)); };
   for (const TensorDesc& d : in) {
@@ -56,12 +71,13 @@ Status complete_outputs(const Op& op, const Attrs& attrs, const std::vector<Tens
     else a.in.push_back({d.dtype, d.dtype != DType::none, to_sym(d.shape), Tensor(), std::nullopt});
   }
   TRY(infer_op(a));
+  bool certain = true;
   for (size_t i = 0; i < out.size(); ++i) {
-    if (out[i].dtype != DType::none) continue;
     auto shape = a.out[i].ranked ? to_concrete(a.out[i].shape) : std::nullopt;
-    if (shape) out[i] = {a.out[i].dtype, *shape};
+    certain = certain && shape;
+    if (out[i].dtype == DType::none && shape) out[i] = {a.out[i].dtype, *shape};
   }
-  return {};
+  return certain;
 }
 
 class ReferenceKernel : public Kernel {
@@ -71,15 +87,14 @@ class ReferenceKernel : public Kernel {
   Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> in, std::span<const TensorDesc> out,
                                        Stream&) const override {
     std::vector<TensorDesc> inputs(in.begin(), in.end()), outputs(out.begin(), out.end());
-    const auto absent = [](const TensorDesc& d) { return d.dtype == DType::none; };
-    if (std::any_of(outputs.begin(), outputs.end(), absent)) TRY(complete_outputs(op_, attrs_, inputs, outputs));
-    return std::unique_ptr<Launch>(std::make_unique<ReferenceLaunch>(op_, attrs_, std::move(inputs), std::move(outputs)));
+    const bool certain = TRY(complete_outputs(op_, attrs_, inputs, outputs));
+    return std::unique_ptr<Launch>(std::make_unique<ReferenceLaunch>(op_, attrs_, std::move(inputs), std::move(outputs), certain));
   }
   bool can_run_dynamic() const override { return true; }
   Status run_dynamic(std::span<const Tensor> in, std::vector<Tensor>& out, const RunSubgraph& run) const override {
     if (run) {  // what the bodies decide need not be inferred first; what is known is allocated already
       RefArgs a{op_, attrs_, in, out, run};
-      return op_.reference(a);
+      return catch_bad_alloc([&] { return op_.reference(a); });
     }
     out = TRY(interpret_node(op_, attrs_, in, out.size()));
     return {};

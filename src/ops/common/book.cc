@@ -1,6 +1,7 @@
 // The book's index and the calls that everybody makes on an operator.
 #include <algorithm>
 
+#include "base/memory_limit.h"
 #include "ops/common/pointwise.h"
 #include "ops/op.h"
 
@@ -164,7 +165,7 @@ Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> i
     if (infer.out[i].ranked)
       if (auto shape = to_concrete(infer.out[i].shape)) outputs[i] = TRY(Tensor::allocate(infer.out[i].dtype, *shape));
   RefArgs args{op, attrs, inputs, outputs, run_subgraph, symbol};
-  return op.reference ? op.reference(args) : reference_pointwise(args);
+  return catch_bad_alloc([&] { return op.reference ? op.reference(args) : reference_pointwise(args); });
 }
 
 Status normalize_attrs(const Op& op, Attrs& attrs) {

@@ -113,6 +113,9 @@ Status check_inputs(const Op& op, const std::vector<DType>& types) {
   if (types.size() > op.inputs.size() && !variadic)
     return invalid_model("has ", types.size(), " inputs, at most ", op.inputs.size(), " are allowed");
   DType bound[128] = {};
+  // A list of operands has at least one; the bodies of our own fused nodes may need none.
+  if (variadic && op.inputs.size() == 1 && types.empty() && op.domain != "tenon")
+    return invalid_model("input '", op.inputs[0].name, "' is missing");
   for (size_t i = 0; i < std::max(types.size(), op.inputs.size()); ++i) {
     const Param& p = op.inputs[std::min(i, op.inputs.size() - 1)];
     DType t = i < types.size() ? types[i] : DType::none;

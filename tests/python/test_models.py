@@ -13,10 +13,11 @@ from conftest import assert_agree, ort_session, tenon_session
 
 REFUSED = "supres-espcn"
 # Where the answer is not float32 arithmetic all the way, rounding decides. fp16 activations have 11 bits (a rounding
-# is 5e-4). An int8 network turns a difference in the last bit into a whole step of its grid now and then: ONNX
+# is 5e-4), and ONNX Runtime on a CPU keeps float32 between the layers of such a network while Tenon rounds after each,
+# as the file says; the stored answer agrees to 1.2e-3. An int8 network turns a difference in the last bit into a whole step of its grid now and then: ONNX
 # Runtime with and without its optimisations differs from itself by 1e-2 on this model, and from the stored float64
 # answer by 3e-2.
-TOLERANCE = {"squeezenet1.1-fp16": 2e-3, "mobilenetv2-qdq-int8": 5e-2}
+TOLERANCE = {"squeezenet1.1-fp16": 4e-3, "mobilenetv2-qdq-int8": 5e-2}
 
 
 def model_path(shared, name):
@@ -53,11 +54,15 @@ def test_stored_data(model):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_agrees_with_onnxruntime(model, batch):
+def test_agrees_with_onnxruntime(shared, model, batch):
     name, path, given, ours = model
     if batch != 1 and not given.batch_is_free():
         pytest.skip("the batch is fixed")
     feeds = given.draw(batch, seed=batch)
+    if name == "magika-v3.3":
+        # Of random bytes this network makes an ill-conditioned answer: float64 and ONNX Runtime differ by 2e-4 there.
+        files = np.load(shared / "data/magika/inputs_by_content.npz")
+        feeds = {given.names[0]: files["bytes"][:batch].astype(np.int32)}
     theirs = ort_session(for_onnxruntime(path, name))
     assert_agree([o.name for o in ours.get_outputs()], ours.run(None, feeds), theirs.run(None, feeds),
                  TOLERANCE.get(name, 1e-4))

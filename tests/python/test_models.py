@@ -17,7 +17,9 @@ REFUSED = "supres-espcn"
 # as the file says; the stored answer agrees to 1.2e-3. An int8 network turns a difference in the last bit into a whole step of its grid now and then: ONNX
 # Runtime with and without its optimisations differs from itself by 1e-2 on this model, and from the stored float64
 # answer by 3e-2.
-TOLERANCE = {"squeezenet1.1-fp16": 4e-3, "mobilenetv2-qdq-int8": 5e-2}
+# The file classifier computes variances as E[x^2] - E[x]^2, which cancels: its last layers keep three or four digits of
+# float32, and ONNX Runtime itself is 2e-4 from a float64 run. Its decisions are compared as well, below.
+TOLERANCE = {"magika-v3.3": 1e-3, "squeezenet1.1-fp16": 4e-3, "mobilenetv2-qdq-int8": 5e-2}
 
 
 def model_path(shared, name):
@@ -54,15 +56,11 @@ def test_stored_data(model):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_agrees_with_onnxruntime(shared, model, batch):
+def test_agrees_with_onnxruntime(model, batch):
     name, path, given, ours = model
     if batch != 1 and not given.batch_is_free():
         pytest.skip("the batch is fixed")
     feeds = given.draw(batch, seed=batch)
-    if name == "magika-v3.3":
-        # Of random bytes this network makes an ill-conditioned answer: float64 and ONNX Runtime differ by 2e-4 there.
-        files = np.load(shared / "data/magika/inputs_by_content.npz")
-        feeds = {given.names[0]: files["bytes"][:batch].astype(np.int32)}
     theirs = ort_session(for_onnxruntime(path, name))
     assert_agree([o.name for o in ours.get_outputs()], ours.run(None, feeds), theirs.run(None, feeds),
                  TOLERANCE.get(name, 1e-4))

@@ -1,0 +1,187 @@
+// From a graph to an engine that runs: the same bytes each time, profiles, fallbacks with reasons, golden data.
+#include "compiler/compile.h"
+
+#include <gtest/gtest.h>
+
+#include "compiler/report.h"
+#include "engine/engine_file.h"
+#include "ir/interpreter.h"
+#include "ir/text.h"
+#include "runtime/engine.h"
+
+namespace tenon {
+namespace {
+
+const char* const kNet = R"(graph "net" (%x: f32[batch, 8]) -> (%y) {
+  const %w: f32[8, 16] = random 1
+  const %b: f32[16] = random 2
+  %m = MatMul(%x, %w) "mm"
+  %a = Add(%m, %b) "add"
+  %r = Relu(%a) "relu"
+  %y = Softmax(%r) "soft"
+})";
+
+Result<BuildResult> build(const char* text, BuildOptions options = {}) {
+  auto g = TRY(parse(text));
+  return compile_model({std::move(g), 21, "test"}, "hash", options);
+}
+
+BuildOptions with_shapes(const std::vector<const char*>& texts) {
+  BuildOptions o;
+  for (const char* t : texts) o.shapes.push_back(*parse_shape_spec(t));
+  return o;
+}
+
+// Runs the engine and the interpreter, and compares.
+void expect_right(const BuildResult& built, const char* text, const std::vector<Tensor>& inputs) {
+  auto engine = LoadedEngine::load_bytes(built.bytes, nullptr);
+  ASSERT_TRUE(engine.ok()) << engine.status().to_string();
+  auto context = Context::create(*engine, {2});
+  ASSERT_TRUE(context.ok());
+  std::vector<Tensor> got;
+  Status s = (*context)->run(inputs, got);
+  ASSERT_TRUE(s.ok()) << s.to_string();
+  auto want = interpret(*parse(text), inputs);
+  ASSERT_TRUE(want.ok());
+  for (size_t i = 0; i < got.size(); ++i) {
+    ASSERT_EQ(got[i].shape(), (*want)[i].shape());
+    for (int64_t k = 0; k < got[i].size(); ++k) ASSERT_NEAR(got[i].at(k), (*want)[i].at(k), 1e-5) << "output " << i;
+  }
+}
+
+Tensor ramp(Shape shape) {
+  Tensor t = Tensor::make(DType::f32, std::move(shape));
+  for (int64_t i = 0; i < t.size(); ++i) t.set(i, double(i % 7) - 3);
+  return t;
+}
+
+TEST(Compile, TheSameModelGivesTheSameBytes) {
+  for (const char* device : {"cpu", "reference"}) {
+    BuildOptions o = with_shapes({"x:1..2..9x8"});
+    o.device = device;
+    auto a = build(kNet, o), b = build(kNet, o);
+    ASSERT_TRUE(a.ok()) << a.status().to_string();
+    EXPECT_EQ(a->bytes, b->bytes);
+    for (int64_t n : {1, 4, 9}) expect_right(*a, kNet, {ramp({n, 8})});
+  }
+}
+
+TEST(Compile, TwoProfiles) {
+  auto b = build(kNet, with_shapes({"x:1x8", "x:4..8x8"}));
+  ASSERT_TRUE(b.ok()) << b.status().to_string();
+  EXPECT_EQ(b->content.profiles.size(), 2u);
+  for (int64_t n : {1, 4, 8}) expect_right(*b, kNet, {ramp({n, 8})});
+  auto engine = LoadedEngine::load_bytes(b->bytes, nullptr);
+  auto context = Context::create(*engine, {1});
+  for (int64_t n : {2, 3, 9, 0}) {
+    std::vector<Tensor> out;
+    Status s = (*context)->run({ramp({n, 8})}, out);
+    EXPECT_EQ(s.code(), Code::invalid_argument) << n;
+    EXPECT_NE(s.remedy().find("--shape"), std::string::npos);
+  }
+}
+
+TEST(Compile, NodesOfOneKernelKeepTheirNames) {
+  auto b = build(kNet);
+  ASSERT_TRUE(b.ok());
+  EXPECT_LT(b->content.graph.nodes.size(), 4u);
+  std::string names;
+  for (const Node& n : b->content.graph.nodes)
+    for (const std::string& o : n.origins) names += o + " ";
+  for (const char* n : {"mm", "add", "relu", "soft"}) EXPECT_NE(names.find(n), std::string::npos) << names;
+  EXPECT_TRUE(list_fallbacks(b->content).empty());
+}
+
+TEST(Compile, FallbacksAreListedWithTheReason) {
+  const char* text = R"(graph "g" (%x: f32[n], %d: f64[2, 2]) -> (%z, %e) {
+    %z = NonZero(%x) "nz"
+    %e = Det(%d) "det"
+  })";
+  auto b = build(text);
+  ASSERT_TRUE(b.ok()) << b.status().to_string();
+  auto list = list_fallbacks(b->content);
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_NE(list[0].find("NonZero 'nz': its result's size depends on data"), std::string::npos) << list[0];
+  EXPECT_NE(list[1].find("Det 'det': "), std::string::npos) << list[1];
+  EXPECT_GT(list[1].size(), std::string("Det 'det': ").size());
+}
+
+TEST(Compile, GoldenDataIsStoredAndRight) {
+  auto b = build(kNet, with_shapes({"x:1..3..5x8"}));
+  ASSERT_TRUE(b.ok());
+  const GoldenRecord& g = b->content.golden;
+  EXPECT_EQ(g.source, "reference");
+  ASSERT_EQ(g.inputs.size(), 1u);
+  EXPECT_EQ(g.inputs[0].shape(), (Shape{3, 8}));
+  expect_right(*b, kNet, g.inputs);
+  BuildOptions none;
+  none.golden = false;
+  EXPECT_TRUE(build(kNet, none)->content.golden.inputs.empty());
+}
+
+TEST(Compile, ProgressCanStopIt) {
+  auto g = parse(kNet);
+  std::vector<std::string> stages;
+  auto all = compile_model({*g, 21, ""}, "h", {}, [&](const char* stage, int64_t, int64_t) { return stages.push_back(stage), true; });
+  ASSERT_TRUE(all.ok());
+  std::set<std::string> distinct(stages.begin(), stages.end());
+  for (const std::string& stop : distinct) {
+    auto r = compile_model({*g, 21, ""}, "h", {}, [&](const char* stage, int64_t, int64_t) { return stage != stop; });
+    ASSERT_FALSE(r.ok()) << stop;
+    EXPECT_EQ(r.status().code(), Code::cancelled) << stop;
+  }
+}
+
+TEST(Compile, WrongOptionsAreRefused) {
+  BuildOptions device, precision;
+  device.device = "abacus";
+  auto r = build(kNet, device);
+  ASSERT_FALSE(r.ok());
+  EXPECT_NE(r.status().to_string().find("cpu"), std::string::npos) << r.status().to_string();
+  precision.precision = "fp3";
+  EXPECT_FALSE(build(kNet, precision).ok());
+  EXPECT_EQ(build(kNet, with_shapes({"x:1x9"})).status().code(), Code::invalid_argument);
+}
+
+TEST(Compile, WithoutPassesTheAnswersAreTheSame) {
+  const char* text = R"(graph "g" (%x: f32[n, 8], %c: bool[]) -> (%y, %k) {
+    const %s: i64[2] = [-1, 4]
+    const %two: f32[] = 2.0
+    %r = Reshape(%x, %s)
+    %t = Transpose(%r) {perm=[1, 0]}
+    %a = Mul(%t, %two)
+    %b = Add(%a, %two)
+    %y = If(%c, %b) {captures=1,
+      then_branch=graph "t" (%p: f32[4, m]) -> (%q) { %q = Sigmoid(%p) },
+      else_branch=graph "e" (%p: f32[4, m]) -> (%q) { %o = Neg(%p) %q = Neg(%o) }}
+    %k = Shape(%t)
+  })";
+  for (const char* device : {"cpu", "reference"}) {
+    BuildOptions o;
+    o.device = device;
+    auto b = build(text, o);
+    ASSERT_TRUE(b.ok()) << b.status().to_string();
+    for (int64_t n : {1, 3})
+      for (int c : {0, 1}) expect_right(*b, text, {ramp({n, 8}), Tensor::scalar_int(c, DType::boolean)});
+  }
+}
+
+TEST(Compile, ABranchThatCannotWorkIsCompiledAllTheSame) {
+  const char* text = R"(graph "g" (%x: f32[2], %c: bool[]) -> (%y) {
+    %y: f32[2] = If(%c, %x) {captures=1,
+      then_branch=graph "t" (%p: f32[2]) -> (%q) { %q: f32[2] = Relu(%p) },
+      else_branch=graph "e" (%p: f32[2]) -> (%q) { const %s: i64[2] = [3, -1]
+        %a: f32[*], %b: f32[*] = Split(%p, %s) %q: f32[*] = Add(%a, %b) }}
+  })";
+  auto b = build(text);
+  ASSERT_TRUE(b.ok()) << b.status().to_string();
+  expect_right(*b, text, {ramp({2}), Tensor::scalar_int(1, DType::boolean)});
+  auto context = Context::create(*LoadedEngine::load_bytes(b->bytes, nullptr), {1});
+  std::vector<Tensor> out;
+  Status s = (*context)->run({ramp({2}), Tensor::scalar_int(0, DType::boolean)}, out);
+  ASSERT_FALSE(s.ok());
+  EXPECT_NE(s.message().find("Split"), std::string::npos) << s.message();
+}
+
+}  // namespace
+}  // namespace tenon

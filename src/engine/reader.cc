@@ -23,7 +23,7 @@ bool looks_like_engine(std::span<const uint8_t> bytes) {
 
 static Result<Header> read_header(std::span<const uint8_t> bytes) {
   if (!looks_like_engine(bytes)) {
-    if (bytes.size() >= 6 && std::memcmp(bytes.data() + 1, kMagic + 1, 5) == 0)
+    if (bytes.size() >= sizeof kMagic && std::memcmp(bytes.data() + 1, kMagic + 1, 5) == 0)
       return damaged("its first bytes were changed, as a transfer in text mode does");
     return Status(Code::data_loss, "this is not a Tenon engine", "`tenon build MODEL.onnx -o MODEL.engine` makes one");
   }

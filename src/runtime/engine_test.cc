@@ -52,12 +52,12 @@ TEST(Context, ProfilesAreEnforced) {
 }
 
 TEST(Context, TheWorkspaceLimitIsHonoured) {
-  auto c = open(kNet, "cpu", {1, 4096});
+  auto c = open(kNet, "cpu", {1, 1 << 20});
   ASSERT_TRUE(c);
   run(*c, {ramp({1, 16}), ramp({1, 1})});
   EXPECT_GT(c->executor().planned_peak(), 0);
   EXPECT_LE(c->executor().planned_lower_bound(), c->executor().planned_peak());
-  expect_error(*c, {ramp({1000, 16}), ramp({1000, 1})}, Code::out_of_memory, "the limit is");
+  expect_error(*c, {ramp({100000, 16}), ramp({100000, 1})}, Code::out_of_memory, "the limit is");
   run(*c, {ramp({1, 16}), ramp({1, 1})});
 }
 

@@ -15,7 +15,7 @@ Result<Isa> parse_target(const std::string& target) {
     if (target == cat("cpu:", isa_name(isa))) return isa;
     names += cat(names.empty() ? "" : ", ", "cpu:", isa_name(isa));
   }
-  return invalid_argument("no target '", escape(target), "'; there are: ", names);
+  return invalid_argument("no target '", escape(target), "'; there are: ", names).with_remedy("build for one of them with --target");
 }
 
 class CpuDevice : public HostDevice {

@@ -166,22 +166,5 @@ TEST(Compile, WithoutPassesTheAnswersAreTheSame) {
   }
 }
 
-TEST(Compile, ABranchThatCannotWorkIsCompiledAllTheSame) {
-  const char* text = R"(graph "g" (%x: f32[2], %c: bool[]) -> (%y) {
-    %y: f32[2] = If(%c, %x) {captures=1,
-      then_branch=graph "t" (%p: f32[2]) -> (%q) { %q: f32[2] = Relu(%p) },
-      else_branch=graph "e" (%p: f32[2]) -> (%q) { const %s: i64[2] = [3, -1]
-        %a: f32[*], %b: f32[*] = Split(%p, %s) %q: f32[*] = Add(%a, %b) }}
-  })";
-  auto b = build(text);
-  ASSERT_TRUE(b.ok()) << b.status().to_string();
-  expect_right(*b, text, {ramp({2}), Tensor::scalar_int(1, DType::boolean)});
-  auto context = Context::create(*LoadedEngine::load_bytes(b->bytes, nullptr), {1});
-  std::vector<Tensor> out;
-  Status s = (*context)->run({ramp({2}), Tensor::scalar_int(0, DType::boolean)}, out);
-  ASSERT_FALSE(s.ok());
-  EXPECT_NE(s.message().find("Split"), std::string::npos) << s.message();
-}
-
 }  // namespace
 }  // namespace tenon

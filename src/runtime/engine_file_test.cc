@@ -170,7 +170,7 @@ TEST(EngineFile, RightChecksumsDoNotMakeItRight) {
     return e.ok() ? std::string("no error") : e.status().message();
   };
   EXPECT_HAS(read("tenon.engine/1", "tenon.engine/7"), "unknown schema");
-  EXPECT_HAS(read("\"name\":\"plan\"", "\"name\":\"plam\""), "'plan' is missing");
+  EXPECT_HAS(read("\"name\": \"plan\"", "\"name\": \"plam\""), "'plan' is missing");
   EXPECT_HAS(read("graph \"net\"", "graph  net\""), "does not parse");
   EXPECT_HAS(read("\"steps\"", "\"stepz\""), "damaged");
   EXPECT_HAS(read("\"blobs\"", "\"blobz\""), "table of weights");

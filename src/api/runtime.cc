@@ -194,7 +194,7 @@ Status ExecutionContext::Impl::run() {
 }
 
 Status ExecutionContext::enqueue(void* stream) {
-  if (stream && impl_->context->engine().device().host_memory())
+  if (stream && impl_->context->engine().device().memory() == kHostMemory)
     return Status(Code::invalid_argument, "this device has no streams", "enqueue with a null stream");
   return api::guarded([&] { return impl_->run(); });
 }

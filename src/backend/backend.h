@@ -25,6 +25,14 @@ struct TensorDesc {
   const void* value = nullptr;
 };
 
+// What a stream recorded, to be run again at a fraction of the cost of its single launches. The addresses are those of
+// the recording. Belongs to the stream's context.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual Status replay() = 0;  // may return before the work is done, like Launch::run
+};
+
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -32,6 +40,10 @@ class Stream {
   virtual Status synchronize() = 0;
   // The host threads that launches may use; null where kernels do not run on the host.
   virtual ThreadPool* pool() { return nullptr; }
+  // Between these two, launches and copies within the device are noted, not done. Only where can_record() says so.
+  virtual bool can_record() const { return false; }
+  virtual Status begin_recording();
+  virtual Result<std::unique_ptr<Recording>> end_recording();
 };
 
 struct LaunchArgs {
@@ -72,17 +84,27 @@ struct KernelSource {
   const KernelImage& image;
 };
 
+// From where to where Device::copy copies; `device` is this device's own memory.
+enum class Copy : uint8_t { host_to_device, device_to_host, device_to_device };
+
 class Device {
  public:
   virtual ~Device() = default;
   virtual std::string description() const = 0;  // "AMD EPYC 9654, avx512, 2 threads"
-  // Whether the host reads and writes this device's memory directly.
-  virtual bool host_memory() const = 0;
-  // Null when memory is exhausted. 64-byte aligned.
+  // kHostMemory where the host reads and writes this device's memory directly; else a number that no other device of
+  // this process has.
+  virtual MemoryId memory() const { return kHostMemory; }
+  // Buffers of memory(), 64-byte aligned. Null when memory is exhausted.
   virtual std::shared_ptr<Buffer> allocate(int64_t bytes) = 0;
-  // Copies between host and device memory, in stream order; `to_device` false: from device to host.
-  virtual Status copy(Stream& stream, void* to, const void* from, int64_t bytes, bool to_device) = 0;
+  // Host memory from which copies to this device need not wait for staging. Null when memory is exhausted.
+  virtual std::shared_ptr<Buffer> allocate_staging(int64_t bytes) { return Buffer::allocate(bytes); }
+  // Copies in stream order; zero bytes are legal. From the host: the source may be written again when this returns,
+  // unless it is staging memory. To the host: there after Stream::synchronize.
+  virtual Status copy(Stream& stream, void* to, const void* from, int64_t bytes, Copy direction) = 0;
+  // `threads`, at least 1, is for devices whose kernels run on the host.
   virtual Result<std::unique_ptr<Stream>> create_stream(int threads) = 0;
+  // A stream that the caller owns (a CUstream), for work that is put in order with the caller's own.
+  virtual Result<std::unique_ptr<Stream>> wrap_stream(void* handle);
   virtual Result<std::unique_ptr<Kernel>> load(const KernelSource& source) = 0;
 };
 

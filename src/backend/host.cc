@@ -4,7 +4,7 @@
 
 namespace tenon {
 
-Status HostDevice::copy(Stream&, void* to, const void* from, int64_t bytes, bool) {
+Status HostDevice::copy(Stream&, void* to, const void* from, int64_t bytes, Copy) {
   if (bytes) std::memcpy(to, from, size_t(bytes));
   return {};
 }

@@ -17,9 +17,8 @@ class HostStream : public Stream {
 
 class HostDevice : public Device {
  public:
-  bool host_memory() const override { return true; }
   std::shared_ptr<Buffer> allocate(int64_t bytes) override { return Buffer::allocate(bytes); }
-  Status copy(Stream& stream, void* to, const void* from, int64_t bytes, bool to_device) override;
+  Status copy(Stream& stream, void* to, const void* from, int64_t bytes, Copy direction) override;
   Result<std::unique_ptr<Stream>> create_stream(int threads) override;
 };
 

@@ -47,6 +47,14 @@ Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordin
   return e->open(target, ordinal);
 }
 
+Status Stream::begin_recording() { return internal_error("this stream does not record"); }
+
+Result<std::unique_ptr<Recording>> Stream::end_recording() { return internal_error("this stream does not record"); }
+
+Result<std::unique_ptr<Stream>> Device::wrap_stream(void*) {
+  return invalid_argument("streams of ", description(), " cannot be handed in from outside").with_remedy("pass no stream");
+}
+
 Status Kernel::run_dynamic(std::span<const Tensor>, std::vector<Tensor>&, const RunSubgraph&) const {
   return internal_error("this kernel needs to know its output shapes");
 }

@@ -42,10 +42,11 @@ std::shared_ptr<Buffer> Buffer::allocate(int64_t bytes) {
   return b;
 }
 
-std::shared_ptr<Buffer> Buffer::borrow(const void* data, int64_t bytes, std::shared_ptr<const void> owner) {
+std::shared_ptr<Buffer> Buffer::borrow(const void* data, int64_t bytes, std::shared_ptr<const void> owner, MemoryId memory) {
   auto b = std::shared_ptr<Buffer>(new Buffer);
   b->data_ = const_cast<void*>(data);
   b->size_ = bytes;
+  b->memory_ = memory;
   b->owner_ = std::move(owner);
   return b;
 }

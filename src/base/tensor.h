@@ -18,12 +18,18 @@ int64_t num_elements(std::span<const int64_t> shape);
 // Row-major strides in elements.
 Shape row_major_strides(std::span<const int64_t> shape);
 
+// Whose memory an address belongs to: the host's, or that of the device whose Device::memory() it is. Nobody but that
+// device reads or writes an address of foreign memory.
+using MemoryId = int;
+constexpr MemoryId kHostMemory = 0;
+
 // Bytes that several tensors may share: allocated here (64-byte aligned) or borrowed from an owner such as a mapped
-// file, which lives as long as the buffer.
+// file or a device, which lives as long as the buffer.
 class Buffer {
  public:
   static std::shared_ptr<Buffer> allocate(int64_t bytes);  // null when memory is exhausted
-  static std::shared_ptr<Buffer> borrow(const void* data, int64_t bytes, std::shared_ptr<const void> owner);
+  static std::shared_ptr<Buffer> borrow(const void* data, int64_t bytes, std::shared_ptr<const void> owner,
+                                        MemoryId memory = kHostMemory);
   // Zeros that take no memory until they are read, for data that is named but not needed. Null when impossible.
   static std::shared_ptr<Buffer> zeros(int64_t bytes);
   ~Buffer();
@@ -33,12 +39,14 @@ class Buffer {
   void* data() const { return data_; }
   int64_t size() const { return size_; }
   bool is_zeros() const { return zeros_; }
+  MemoryId memory() const { return memory_; }
 
  private:
   Buffer() = default;
   void* data_ = nullptr;
   int64_t size_ = 0;
   bool owned_ = false, zeros_ = false;
+  MemoryId memory_ = kHostMemory;
   std::shared_ptr<const void> owner_;
 };
 
@@ -76,7 +84,9 @@ class Tensor {
   const T* as() const { return static_cast<const T*>(data()); }
   const std::shared_ptr<Buffer>& buffer() const { return buffer_; }
   int64_t offset() const { return offset_; }
+  MemoryId memory() const { return buffer_ ? buffer_->memory() : kHostMemory; }
 
+  // The rest reads or writes elements. REQUIRES: host memory.
   double at(int64_t i) const { return load_double(dtype_, data(), i); }
   int64_t int_at(int64_t i) const { return load_int(dtype_, data(), i); }
   void set(int64_t i, double v) { store_double(dtype_, data(), i, v); }

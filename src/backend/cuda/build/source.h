@@ -8,9 +8,15 @@
 
 namespace tenon::cuda {
 
-// "float", "half", "bf16" (the prelude's type), "int", "long long", "unsigned char", "bool" ...; "" for types that have
-// no device form (strings, 4-bit).
+// The type in memory: "float", "half", "bf16", "f8e4m3fn" (types of the prelude), "int", "long long", "unsigned char"
+// (bool too: any byte but 0 is true) ...; "" for types that have no device form (strings, 4-bit).
 std::string device_type(DType t);
+// The type that values of `t` are computed in: "float" for floats of up to 32 bits, "double"; "int", "unsigned",
+// "long long", "unsigned long long" for integers, "bool". The prelude's narrow<MEMORY TYPE>(v) goes back.
+std::string compute_type(DType t);
+// Literals that give back exactly this value (infinities and NaN too), rounded to float first where the type is float.
+std::string float_literal(double v);
+std::string double_literal(double v);
 
 // The dimensions of a request's operands as the recipe names them. A constant stays one; a symbolic dimension is named
 // after the first operand dimension that is equal to it, so equal sizes are one symbol.
@@ -29,24 +35,27 @@ class OperandDims {
 //
 //   KernelWriter k("softmax");
 //   std::string x = k.input(0, "const float*"), n = k.size(dims.in(0)[1]);   // n: "768", or a parameter's name
-//   k.body << "...";
+//   k.body += "...";
 //   program.source += k.text();  program.recipe.launches.push_back(k.launch({blocks}, {128}));
 class KernelWriter {
  public:
   explicit KernelWriter(std::string name, int max_threads = 0) : name_(std::move(name)), max_threads_(max_threads) {}
 
-  // Parameters; each gives the name to use in the body. `type` is the pointer's whole type.
+  // Parameters; each gives the name to use in the body. `type` is the pointer's whole type. No __restrict__: what it
+  // points to may still be written by the kernel in front until PDL_WAIT, and the compiler must not load it before.
   std::string input(int index, const std::string& type);
   std::string output(int index, const std::string& type);
   std::string data(int index, const std::string& type);
   std::string scratch(const Dim& offset, const std::string& type);
   // A number: its literal where it is constant, else an int (or long long: `wide`) parameter; equal Dims share one.
   std::string size(const Dim& d, bool wide = false);
-  std::string number(double value);  // a float literal that gives back exactly this value
+  std::string number(double value) { return float_literal(value); }
 
-  std::string body;                     // statements; the prelude's PDL_WAIT is the first
+  // Statements. Where they do not say PDL_WAIT themselves, text() puts "PDL_WAIT; PDL_LAUNCH;" first.
+  std::string body;
   // The whole kernel: extern "C" __global__ void NAME(...) { body }.
   std::string text() const;
+  // Kernels wait for their predecessor themselves, so the launch is marked as programmatic.
   KernelLaunch launch(std::vector<Dim> grid, std::vector<Dim> block, Dim shared = 0) const;
 
  private:
@@ -58,19 +67,23 @@ class KernelWriter {
   std::map<std::string, std::string> sizes_;
 };
 
-// Statements that compute a scalar program for one element. `inputs[k]` is the expression of input k in its own type;
-// gives the expressions of the outputs. Floats of 16 bits and 8 bits are computed in float and rounded where the program's
-// types say so. Names of temporaries start with `prefix`. Errors: unsupported types (float64 is supported).
+// Statements that compute a scalar program for one element. `inputs[k]` is the expression of input k, in its memory type
+// or in the type it is computed in (a float accumulator for a program that starts from f16, say). Gives the expressions
+// of the outputs, in the types that they are computed in: narrow<half>(...) rounds to memory. Floats of 16 and 8 bits are
+// computed in float; only casts round. Names of temporaries start with `prefix`. Errors: unsupported types and
+// operations (float64 is supported).
 Result<std::vector<std::string>> write_scalar(const ScalarProgram& program, const std::vector<std::string>& inputs,
                                               const std::string& prefix, std::string& statements);
 
-// Loops over many dimensions collapsed: neighbours that are contiguous in every operand become one.
-// Strides in elements, symbolic; 0 where broadcast.
+// Loops over many dimensions collapsed: neighbours that are contiguous in every operand become one, and dimensions of
+// one element go. At least one dimension is left. Strides in elements, symbolic; 0 where broadcast.
 struct CollapsedLoop {
   SymShape dims;                       // outermost first
   std::vector<SymShape> strides;       // [operand][dim]
 };
 CollapsedLoop collapse(const SymShape& dims, const std::vector<SymShape>& strides);
 SymShape sym_row_major_strides(const SymShape& shape);
+// The strides with which an operand of shape `in` is read in a loop over `out`, one for each dimension of `out`.
+SymShape broadcast_strides(const SymShape& in, const SymShape& out);
 
 }  // namespace tenon::cuda

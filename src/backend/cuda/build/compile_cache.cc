@@ -1,0 +1,90 @@
+#include "backend/cuda/build/compile_cache.h"
+
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "backend/cuda/build/nvrtc.h"
+
+namespace tenon::cuda {
+
+namespace fs = std::filesystem;
+
+namespace {
+// A file: this, the log, the machine code.
+struct Header {
+  char magic[8];
+  uint64_t log_bytes, cubin_bytes;
+  uint64_t hash;  // of all that follows
+};
+constexpr char kMagic[8] = {'t', 'e', 'n', 'o', 'n', 'c', 'u', '1'};
+}  // namespace
+
+std::string compile_cache_folder() {
+  auto set = [](const char* name) {
+    const char* v = std::getenv(name);
+    return std::string(v ? v : "");
+  };
+  if (const std::string v = set("TENON_CACHE"); !v.empty()) return v + "/cuda";
+  if (const std::string v = set("XDG_CACHE_HOME"); !v.empty()) return v + "/tenon/cuda";
+  if (const std::string v = set("HOME"); !v.empty()) return v + "/.cache/tenon/cuda";
+  return "";
+}
+
+std::string compile_key(const std::vector<std::string>& parts) {
+  std::string all;
+  for (const std::string& p : parts) all += cat(p.size(), ":", p);
+  const XXH128_hash_t h = XXH3_128bits(all.data(), all.size());
+  char text[40];
+  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(h.high64),
+                static_cast<unsigned long long>(h.low64));
+  return text;
+}
+
+bool read_cached(const std::string& key, std::string& cubin, std::string& log) {
+  const std::string folder = compile_cache_folder();
+  if (folder.empty()) return false;
+  std::ifstream file(folder + "/" + key, std::ios::binary);
+  if (!file) return false;
+  const std::string all((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  Header h;
+  if (all.size() < sizeof h) return false;
+  std::memcpy(&h, all.data(), sizeof h);
+  const uint64_t rest = all.size() - sizeof h;
+  if (std::memcmp(h.magic, kMagic, sizeof kMagic) != 0 || h.log_bytes > rest || h.cubin_bytes != rest - h.log_bytes) return false;
+  if (XXH3_64bits(all.data() + sizeof h, rest) != h.hash) return false;
+  log = all.substr(sizeof h, h.log_bytes);
+  cubin = all.substr(sizeof h + h.log_bytes);
+  return true;
+}
+
+void write_cached(const std::string& key, const std::string& cubin, const std::string& log) {
+  const std::string folder = compile_cache_folder();
+  if (folder.empty()) return;
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return;
+  // Under a name of its own first, so that nobody reads half a file.
+  static std::atomic<int> count = 0;
+  const std::string path = folder + "/" + key, temporary = cat(path, ".", getpid(), ".", count++);
+  const std::string body = log + cubin;
+  Header h{};
+  std::memcpy(h.magic, kMagic, sizeof kMagic);
+  h.log_bytes = log.size();
+  h.cubin_bytes = cubin.size();
+  h.hash = XXH3_64bits(body.data(), body.size());
+  std::ofstream file(temporary, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(&h), sizeof h);
+  file.write(body.data(), std::streamsize(body.size()));
+  file.close();
+  if (file.good()) fs::rename(temporary, path, error);
+  if (!file.good() || error) fs::remove(temporary, error);
+}
+
+}  // namespace tenon::cuda

@@ -160,7 +160,7 @@ static Result<int> run(const Options& o) {
   const Measured m = TRY(measure(model.engine, inputs, options, streams, o.seconds("warmup"), o.seconds("duration")));
   const int64_t batch = batch_of(inputs);
   Figures ours = figures_of(m.seconds, m.wall, batch, peak_memory_mib());
-  if (!model.engine->device().host_memory()) ours.device_mib = double(m.arena) / 1048576;
+  if (model.engine->plan().split) ours.device_mib = double(m.arena) / 1048576;
 
   ordered_json j = {{"schema", "tenon.bench/1"}, {"model", path}, {"device", device_text(*model.engine)}, {"precision", content.precision},
                     {"batch", batch}, {"threads", options.threads}, {"streams", streams}};

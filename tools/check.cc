@@ -30,6 +30,7 @@ static void collect(const Graph& g, const std::vector<StepPlan>& steps, Verdicts
   for (size_t n = 0; n < steps.size(); ++n) {
     const Node& node = g.nodes[n];
     const StepKind kind = step_kind(node);
+    if (kind == StepKind::copy) continue;
     Verdict v{kind == StepKind::view ? "view" : kind == StepKind::dims ? "shape arithmetic" : steps[n].image.kernel, steps[n].reason};
     if (steps[n].fallback) v.kernel.clear();
     for (const std::string& origin : node.origins) {
@@ -42,9 +43,9 @@ static void collect(const Graph& g, const std::vector<StepPlan>& steps, Verdicts
 }
 
 static Result<Verdicts> ask(const Graph& optimized, const std::string& device) {
-  auto compiler = TRY(create_compiler(device, ""));
+  const Lowered lowered = TRY(lower(optimized, TRY(create_compilers(device, ""))));
   Verdicts out;
-  collect(optimized, TRY(lower(optimized, *compiler)), out);
+  collect(lowered.graph, lowered.steps, out);
   return out;
 }
 

@@ -148,9 +148,11 @@ static Status compare_layers(const Graph& imported, const BuildChoice& choice, c
   std::vector<const Node*> makers;
   EngineContent content;
   content.graph = with_all_outputs(optimized, makers);
-  auto compiler = TRY(create_compiler(choice.options.device, choice.options.target));
-  content.steps = TRY(lower(content.graph, *compiler));
-  content.target = compiler->target();
+  const Compilers compilers = TRY(create_compilers(choice.options.device, choice.options.target));
+  Lowered lowered = TRY(lower(std::move(content.graph), compilers));
+  content.graph = std::move(lowered.graph);
+  content.steps = std::move(lowered.steps);
+  content.target = compilers[0]->target();
   const std::vector<Tensor> expected = TRY(interpret(content.graph, inputs));
   const std::vector<std::string> names = content.graph.output_names;
   auto engine = TRY(load_built(TRY(serialize_engine(content)), choice.ordinal));

@@ -89,7 +89,7 @@ static void collect_layers(const Graph& g, const std::vector<StepPlan>& steps, c
     if (n < steps.size()) {
       const StepKind kind = step_kind(node);
       const KernelImage& image = steps[n].image;
-      l.kernel = kind == StepKind::view ? "view" : kind == StepKind::dims ? "shape arithmetic" : image.kernel;
+      l.kernel = kind == StepKind::view ? "view" : kind == StepKind::dims ? "shape arithmetic" : kind == StepKind::copy ? "copy to " + node.attrs.s("to") : image.kernel;
       l.config = image.config;
       l.reason = steps[n].reason;
       l.fallback = steps[n].fallback;

@@ -9,6 +9,7 @@
 #include "engine/step_kind.h"
 #include "ir/random_input.h"
 #include "npy.h"
+#include "runtime/symbols.h"
 
 namespace tenon::cli {
 
@@ -254,6 +255,7 @@ std::map<std::string, int> kernel_families(const Graph& g, const std::vector<Ste
   for (size_t n = 0; n < steps.size(); ++n) {
     const StepKind kind = step_kind(g.nodes[n]);
     if (kind == StepKind::view) ++out["view"];
+    if (kind == StepKind::copy) ++out["copy to " + g.nodes[n].attrs.s("to")];
     if (kind == StepKind::kernel) ++out[steps[n].image.kernel.substr(0, steps[n].image.kernel.find('.'))];
     for (const auto& [attr, body] : steps[n].bodies)
       if (GraphPtr inner = g.nodes[n].attrs.graph(attr))

@@ -60,23 +60,23 @@ static Result<Graph> sample_graph(const Op& op, const Sample& sample, bool weigh
 }
 
 // Whether the passes leave only what the device has kernels for. Nothing left is no evidence.
-static bool runs_on(const Graph& g, KernelCompiler& compiler) {
+static bool runs_on(const Graph& g, const Compilers& compilers) {
   auto optimized = optimize(g);
   if (!optimized.ok() || optimized->nodes.empty()) return false;
-  auto steps = lower(*optimized, compiler);
-  return steps.ok() && std::none_of(steps->begin(), steps->end(), [](const StepPlan& s) { return s.fallback; });
+  auto lowered = lower(*optimized, compilers);
+  return lowered.ok() && std::none_of(lowered->steps.begin(), lowered->steps.end(), [](const StepPlan& s) { return s.fallback; });
 }
 
 // The devices that have a kernel for at least one of the operator's samples.
-static std::vector<std::string> devices_of(const Op& op, const std::vector<std::pair<std::string, std::unique_ptr<KernelCompiler>>>& compilers) {
+static std::vector<std::string> devices_of(const Op& op, const std::vector<std::pair<std::string, Compilers>>& compilers) {
   std::vector<std::string> out;
-  for (const auto& [device, compiler] : compilers) {
+  for (const auto& [device, chain] : compilers) {
     bool yes = op.view;
     for (const Sample& sample : op.samples)
       for (bool weights : {false, true}) {
         if (yes) break;
         auto g = sample_graph(op, sample, weights);
-        yes = g.ok() && runs_on(*g, *compiler);
+        yes = g.ok() && runs_on(*g, chain);
       }
     if (yes) out.push_back(device);
   }
@@ -84,10 +84,10 @@ static std::vector<std::string> devices_of(const Op& op, const std::vector<std::
 }
 
 static Result<int> run(const Options& o) {
-  std::vector<std::pair<std::string, std::unique_ptr<KernelCompiler>>> compilers;
+  std::vector<std::pair<std::string, Compilers>> compilers;
   for (const std::string& device : device_names()) {
-    auto compiler = create_compiler(device, "");
-    if (compiler.ok()) compilers.emplace_back(device, std::move(compiler).value());
+    auto chain = create_compilers(device, "");
+    if (chain.ok()) compilers.emplace_back(device, std::move(chain).value());
   }
   ordered_json list = ordered_json::array();
   Table table({"OPERATOR", ">VERSION", ">SINCE", "DEVICES", "INPUTS"});

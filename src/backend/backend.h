@@ -112,4 +112,13 @@ class Device {
 // incompatible, saying what does not fit.
 Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordinal = 0);
 
+// The devices of an engine by the backend's name (KernelImage::backend): its own first, then those whose kernels take over
+// what it has none for, as create_compilers has them; these run on the host.
+struct NamedDevice {
+  std::string backend;
+  std::shared_ptr<Device> device;
+};
+using Devices = std::vector<NamedDevice>;
+Result<Devices> open_devices(const std::string& target, int ordinal = 0);
+
 }  // namespace tenon

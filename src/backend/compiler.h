@@ -26,6 +26,8 @@ class KernelCompiler {
   virtual ~KernelCompiler() = default;
   // "cpu:avx512": stored in the engine, checked when it is opened.
   virtual std::string target() const = 0;
+  // Whether its kernels run on the host, in the host's memory.
+  virtual bool on_host() const { return true; }
   virtual KernelAnswer supports(const KernelRequest& request) const = 0;
   // REQUIRES: supports() said yes.
   virtual Result<KernelImage> compile(const KernelRequest& request) = 0;
@@ -34,6 +36,12 @@ class KernelCompiler {
 // A compiler for a device ("cpu", "reference") and a target of it ("" is this machine's own, else "cpu:avx2").
 // Errors: invalid_argument naming the devices there are; unavailable.
 Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string& device, const std::string& target);
+
+// In the order in which lowering asks them: the device's own compiler, then those that take over what it has no kernel
+// for. The last one takes every node, control flow too.
+using Compilers = std::vector<std::unique_ptr<KernelCompiler>>;
+Result<Compilers> create_compilers(const std::string& device, const std::string& target);
+
 std::vector<std::string> device_names();
 
 }  // namespace tenon

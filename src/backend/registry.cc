@@ -11,10 +11,11 @@ struct Entry {
   const char* name;
   Result<std::unique_ptr<KernelCompiler>> (*compiler)(const std::string& target);
   Result<std::shared_ptr<Device>> (*open)(const std::string& target, int ordinal);
+  const char* fallback;  // the target that takes over nodes for which it has no kernel; null: it has one for every node
 };
 constexpr Entry kBackends[] = {
-    {"cpu", cpu::create_compiler, cpu::open_device},
-    {"reference", reference::create_compiler, reference::open_device},
+    {"cpu", cpu::create_compiler, cpu::open_device, "reference"},
+    {"reference", reference::create_compiler, reference::open_device, nullptr},
 };
 
 const Entry* find(const std::string& device) {
@@ -22,6 +23,8 @@ const Entry* find(const std::string& device) {
     if (device == e.name) return &e;
   return nullptr;
 }
+
+std::string backend_of(const std::string& target) { return target.substr(0, target.find(':')); }
 
 Status unknown(const std::string& device) {
   return Status(Code::unavailable, cat("no device '", escape(device), "'; there are: ", join(device_names(), ", ")),
@@ -42,9 +45,25 @@ Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string& devic
 }
 
 Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordinal) {
-  const Entry* e = find(target.substr(0, target.find(':')));
+  const Entry* e = find(backend_of(target));
   if (!e) return unknown(target);
   return e->open(target, ordinal);
+}
+
+Result<Compilers> create_compilers(const std::string& device, const std::string& target) {
+  Compilers out;
+  out.push_back(TRY(create_compiler(device, target)));
+  for (const char* next = find(device)->fallback; next; next = find(backend_of(next))->fallback)
+    out.push_back(TRY(create_compiler(backend_of(next), next)));
+  return out;
+}
+
+Result<Devices> open_devices(const std::string& target, int ordinal) {
+  Devices out;
+  out.push_back({backend_of(target), TRY(open_device(target, ordinal))});
+  for (const char* next = find(backend_of(target))->fallback; next; next = find(backend_of(next))->fallback)
+    out.push_back({backend_of(next), TRY(open_device(next))});
+  return out;
 }
 
 Status Stream::begin_recording() { return internal_error("this stream does not record"); }

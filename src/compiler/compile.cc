@@ -22,23 +22,25 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   auto report = [&](const char* stage, int64_t done, int64_t total) { return !progress || progress(stage, done, total); };
   if (options.precision != "fp32")
     return Status(Code::invalid_argument, cat("precision '", escape(options.precision), "' is not built yet; there is: fp32"), "--precision fp32");
-  auto compiler = TRY(create_compiler(options.device, options.target));
+  const Compilers compilers = TRY(create_compilers(options.device, options.target));
 
   // Shapes, then passes, then kernels.
   BuildResult out;
   EngineContent& engine = out.content;
   engine.profiles = TRY(apply_shapes(model.graph, options.shapes));
   if (!report("optimise", 0, 0)) return stopped;
-  engine.graph = TRY(optimize(model.graph, options.passes, &out.passes));
+  Graph optimized = TRY(optimize(model.graph, options.passes, &out.passes));
   bool interrupted = false;
   LowerOptions lowering{[&](int64_t done, int64_t total) { interrupted = interrupted || !report("kernels", done, total); }};
-  engine.steps = TRY(lower(engine.graph, *compiler, lowering));
+  Lowered lowered = TRY(lower(std::move(optimized), compilers, lowering));
+  engine.graph = std::move(lowered.graph);
+  engine.steps = std::move(lowered.steps);
   if (interrupted) return stopped;
 
   // Evidence, then bytes.
   if (!report("golden", 0, 0)) return stopped;
   if (options.golden) engine.golden = make_golden(model.graph, engine.profiles[0]);
-  engine.target = compiler->target();
+  engine.target = compilers[0]->target();
   engine.precision = options.precision;
   engine.model_name = options.model_name;
   engine.producer = model.producer;

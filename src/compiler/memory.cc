@@ -23,7 +23,7 @@ MemoryFigures plan_intermediates(const Graph& g, const OptimizationProfile& prof
   std::vector<bool> elsewhere(g.values.size());  // outputs have buffers of the caller, shape arithmetic none
   for (ValueId v : g.outputs) elsewhere[size_t(live.root[size_t(v)])] = true;
   for (const Node& node : g.nodes)
-    if (step_kind(node) == StepKind::dims) elsewhere[size_t(node.outputs[0])] = true;
+    if (step_kind(node) == StepKind::dims || (step_kind(node) == StepKind::copy && node.attrs.s("to") == "host")) elsewhere[size_t(node.outputs[0])] = true;
   std::vector<Lifetime> lifetimes;
   for (size_t v = 0; v < g.values.size(); ++v) {
     if (live.root[v] != ValueId(v) || live.defined_at[v] < 0 || elsewhere[v]) continue;

@@ -15,8 +15,8 @@ static void add_nodes(const Graph& g, const std::vector<StepPlan>& steps, const 
     const StepKind kind = step_kind(node);
     if (kind == StepKind::dims) continue;
     json j = {{"name", prefix + node.name}, {"op", node.op->name}, {"origins", node.origins}};
-    j["kernel"] = kind == StepKind::view ? "view" : steps[n].image.kernel;
-    j["backend"] = kind == StepKind::view ? "" : steps[n].image.backend;
+    j["kernel"] = kind == StepKind::view ? "view" : kind == StepKind::copy ? "copy to " + node.attrs.s("to") : steps[n].image.kernel;
+    j["backend"] = steps[n].image.backend;
     j["reason"] = steps[n].reason;
     j["fallback"] = steps[n].fallback;
     if (!node.outputs.empty() && node.outputs[0] != kNoValue) {

@@ -15,6 +15,9 @@ struct KernelImage {
   std::vector<Tensor> data;  // packed weights or machine code; 64-byte aligned in the engine
   // Inputs that the kernel no longer reads because `data` holds them; their constants need not be stored.
   std::vector<int> absorbed_inputs;
+  // Bit i: the kernel reads input i only on the host, when it is bound (Kernel::value_inputs of a device whose memory the
+  // host cannot read). Lowering keeps such values on the host. Not stored in the engine.
+  uint32_t host_inputs = 0;
 };
 
 }  // namespace tenon

@@ -1,6 +1,7 @@
 #include "lowering/lower.h"
 
 #include "engine/step_kind.h"
+#include "lowering/copies.h"
 
 namespace tenon {
 
@@ -30,39 +31,101 @@ static bool has_body(const Node& node) {
   return false;
 }
 
-static Result<StepPlan> lower_node(const Graph& g, const Node& node, KernelCompiler& compiler) {
-  StepPlan step;
-  if (step_kind(node) != StepKind::kernel) return step;
-  const KernelImage fallback{"reference", "reference", "", {}, {}};
-  if (has_body(node)) {
-    step.image = fallback;
-    step.reason = "control flow: the host decides, the bodies have kernels of their own";
-    for (const auto& [name, value] : node.attrs)
-      if (const auto* body = std::get_if<GraphPtr>(&value); body && *body)
-        step.bodies.emplace_back(name, TRY(lower(**body, compiler)));
-    return step;
-  }
-  const KernelAnswer answer = compiler.supports({g, node});
-  if (answer.yes) {
-    step.image = TRY(compiler.compile({g, node}));
-    step.reason = answer.reason;
-    return step;
-  }
-  step.image = fallback;
-  step.fallback = true;
-  step.reason = data_decides(g, node) ? cat("its result's size depends on data; ", answer.reason) : answer.reason;
-  return step;
-}
+namespace {
 
-Result<std::vector<StepPlan>> lower(const Graph& g, KernelCompiler& compiler, const LowerOptions& options) {
-  std::vector<StepPlan> steps;
-  for (const Node& node : g.nodes) {
-    if (options.progress) options.progress(int64_t(steps.size()), int64_t(g.nodes.size()));
-    auto step = lower_node(g, node, compiler);
-    if (!step.ok()) return step.status().with_prefix(describe(node) + ": ");
-    steps.push_back(std::move(step).value());
+class Lowering {
+ public:
+  Lowering(Graph g, const Compilers& compilers, const LowerOptions& options)
+      : g_(std::move(g)), compilers_(compilers), options_(options), device_(!compilers[0]->on_host()) {}
+
+  Result<Lowered> run() {
+    on_device_.assign(g_.nodes.size(), false);
+    small_on_host_.assign(g_.values.size(), false);
+    for (ValueId v : g_.inputs) small_on_host_[size_t(v)] = is_index(v);
+    for (size_t n = 0; n < g_.nodes.size(); ++n) {
+      if (options_.progress) options_.progress(int64_t(n), int64_t(g_.nodes.size()));
+      auto step = lower_node(n);
+      if (!step.ok()) return step.status().with_prefix(describe(g_.nodes[n]) + ": ");
+      steps_.push_back(std::move(step).value());
+    }
+    if (!device_) return Lowered{std::move(g_), std::move(steps_)};
+    return insert_copies(std::move(g_), std::move(steps_), on_device_);
   }
-  return steps;
+
+ private:
+  Result<StepPlan> lower_node(size_t n) {
+    Node& node = g_.nodes[n];
+    StepPlan step;
+    const StepKind kind = step_kind(node);
+    const bool index = device_ && is_index_arithmetic(node);
+    for (ValueId v : node.outputs)
+      if (v != kNoValue) small_on_host_[size_t(v)] = kind == StepKind::dims || (index && is_index(v));
+    if (kind != StepKind::kernel) return step;
+    if (has_body(node)) return lower_bodies(node);
+    if (index) step.reason = "sizes and indices are computed on the host";
+    for (size_t c = index ? 1 : 0; c < compilers_.size(); ++c) {
+      const KernelAnswer answer = compilers_[c]->supports({g_, node});
+      if (!answer.yes) {
+        if (c == 0) step.reason = answer.reason;
+        continue;
+      }
+      step.image = TRY(compilers_[c]->compile({g_, node}));
+      on_device_[n] = device_ && c == 0;
+      if (c == 0) {
+        step.reason = answer.reason;
+      } else if (!index) {
+        step.fallback = true;
+        if (data_decides(g_, node)) step.reason = cat("its result's size depends on data; ", step.reason);
+      }
+      return step;
+    }
+    return Status(Code::no_kernel, cat("no backend has a kernel: ", step.reason), "tenon check MODEL.onnx");
+  }
+
+  Result<StepPlan> lower_bodies(Node& node) {
+    StepPlan step;
+    step.image = TRY(compilers_.back()->compile({g_, node}));
+    step.reason = "control flow: the host decides, the bodies have kernels of their own";
+    for (auto& [name, value] : node.attrs)
+      if (auto* body = std::get_if<GraphPtr>(&value); body && *body) {
+        Lowered inner = TRY(lower(**body, compilers_));
+        *body = std::make_shared<const Graph>(std::move(inner.graph));
+        step.bodies.emplace_back(name, std::move(inner.steps));
+      }
+    return step;
+  }
+
+  // An integer tensor as shapes, axes and indices are: of rank 0 or 1.
+  bool is_index(ValueId v) const {
+    const ValueInfo& info = g_.info(v);
+    return info.ranked && info.shape.size() <= 1 && (kInts.contains(info.dtype) || info.dtype == DType::boolean);
+  }
+
+  // What only works on such tensors that are on the host already: the device would wait for it, not speed it up.
+  bool is_index_arithmetic(const Node& node) const {
+    bool any = false;
+    for (ValueId v : node.inputs) {
+      if (v == kNoValue || g_.is_constant(v)) continue;
+      if (!small_on_host_[size_t(v)]) return false;
+      any = true;
+    }
+    for (ValueId v : node.outputs)
+      if (v != kNoValue && !is_index(v)) return false;
+    return any;
+  }
+
+  Graph g_;
+  const Compilers& compilers_;
+  const LowerOptions& options_;
+  const bool device_;  // has memory of its own
+  std::vector<StepPlan> steps_;
+  std::vector<bool> on_device_, small_on_host_;
+};
+
+}  // namespace
+
+Result<Lowered> lower(Graph g, const Compilers& compilers, const LowerOptions& options) {
+  return Lowering(std::move(g), compilers, options).run();
 }
 
 }  // namespace tenon

@@ -20,6 +20,7 @@
 #include "passes/fusion/fuse_anchor.h"
 #include "passes/fusion/fuse_pointwise.h"
 #include "passes/layout/channels_last.h"
+#include "passes/precision/lower_precision.h"
 
 namespace tenon {
 
@@ -41,6 +42,7 @@ const std::vector<Pass>& all_passes() {
       {"fold_shapes", "shape arithmetic becomes constants and tenon.Dims", fold_shapes},
       {"fuse_anchor", "convolutions and products with the elementwise nodes behind them", fuse_anchor},
       {"fuse_pointwise", "groups of elementwise nodes become one loop", fuse_pointwise},
+      {"lower_precision", "float32 arithmetic in fp16 or bf16, where that was asked for", lower_precision},
       {"remove_dead", "drops what no output needs", remove_dead_nodes},
       {"remove_noops", "drops nodes that give back their input", remove_noops},
       {"reshapes", "chains of views become one Reshape", reshapes},
@@ -109,6 +111,7 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   TRY(pass("fold_pads"));
   TRY(pass("fold_scales"));
   TRY(pass("remove_noops"));
+  TRY(pass("lower_precision"));
   // Layout before fusion: a Transpose cannot move through a fused node.
   TRY(pass("channels_last"));
   TRY(pass("transposes"));

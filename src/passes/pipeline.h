@@ -13,6 +13,9 @@ struct PassOptions {
   std::vector<std::string> skip;  // names of passes that are left out
   // Weights that are stored quantised become floats at build time. Off: DequantizeLinear of weights stays.
   bool fold_dequantize = true;
+  // What float32 arithmetic is done in: fp32, tf32 (products only; no pass), fp16 or bf16.
+  std::string precision = "fp32";
+  std::vector<std::string> keep_fp32;  // names of values that are computed in float32 all the same
   // Called after each pass.
   std::function<void(const std::string& pass, const Graph& g)> dump;
 };

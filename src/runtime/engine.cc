@@ -4,6 +4,7 @@
 
 #include "base/memory_limit.h"
 #include "engine/engine_file.h"
+#include "runtime/symbols.h"
 
 namespace tenon {
 
@@ -11,8 +12,8 @@ Result<std::shared_ptr<LoadedEngine>> LoadedEngine::load_bytes(std::span<const u
                                                                const LoadOptions& options) {
   auto engine = std::make_shared<LoadedEngine>();
   engine->content_ = TRY(catch_bad_alloc([&] { return read_engine(bytes, std::move(owner), {options.verify_checksums}); }));
-  engine->device_ = TRY(open_device(engine->content_.target, options.ordinal));
-  engine->plan_ = TRY(load_plan(std::move(engine->content_.graph), engine->content_.steps, *engine->device_));
+  engine->devices_ = TRY(open_devices(engine->content_.target, options.ordinal));
+  engine->plan_ = TRY(load_plan(std::move(engine->content_.graph), engine->content_.steps, engine->devices_));
   return engine;
 }
 
@@ -34,8 +35,10 @@ Result<std::unique_ptr<Context>> Context::create(std::shared_ptr<LoadedEngine> e
   auto c = std::unique_ptr<Context>(new Context);
   c->engine_ = std::move(engine);
   c->threads_ = options.threads > 0 ? options.threads : cores();
-  c->stream_ = TRY(c->engine_->device().create_stream(c->threads_));
-  c->executor_ = std::make_unique<Executor>(c->engine_->plan(), c->engine_->device(), *c->stream_);
+  Device& device = c->engine_->device();
+  c->stream_ = options.stream ? TRY(device.wrap_stream(options.stream)) : TRY(device.create_stream(c->threads_));
+  if (c->engine_->plan().split) c->host_ = TRY(c->engine_->devices().back().device->create_stream(c->threads_));
+  c->executor_ = std::make_unique<Executor>(c->engine_->plan(), *c->stream_, c->host_ ? *c->host_ : *c->stream_);
   c->executor_->set_workspace_limit(options.workspace);
   return c;
 }
@@ -56,9 +59,9 @@ Status Context::check_profiles(const std::vector<Tensor>& inputs) const {
   return first.with_remedy("build the engine with a --shape range that covers these inputs");
 }
 
-Status Context::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs) {
+Status Context::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const RunOptions& options) {
   TRY(check_profiles(inputs));
-  return catch_bad_alloc([&] { return executor_->run(inputs, outputs); });
+  return catch_bad_alloc([&] { return executor_->run(inputs, outputs, options); });
 }
 
 }  // namespace tenon

@@ -26,17 +26,19 @@ class LoadedEngine : public std::enable_shared_from_this<LoadedEngine> {
   const EngineContent& content() const { return content_; }
   const Graph& graph() const { return plan_->graph; }
   const LoadedPlan& plan() const { return *plan_; }
-  Device& device() const { return *device_; }
+  Device& device() const { return *devices_[0].device; }
+  const Devices& devices() const { return devices_; }
 
  private:
   EngineContent content_;  // its graph has moved to the plan
-  std::shared_ptr<Device> device_;
+  Devices devices_;        // its own first
   std::unique_ptr<LoadedPlan> plan_;
 };
 
 struct ContextOptions {
   int threads = 0;            // host threads; 0: one for each core
   int64_t workspace = 0;      // most bytes of intermediate memory; 0: no limit
+  void* stream = nullptr;     // the caller's own stream on the device, which must outlive the context; null: a new one
 };
 
 // Used by one thread at a time; several contexts of one engine may run at once.
@@ -46,7 +48,9 @@ class Context {
 
   // Inputs in the engine's order. outputs[i] is written in place where given, else allocated. Errors: invalid_argument
   // naming the input that does not fit.
-  Status run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs);
+  Status run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const RunOptions& options = {});
+  // Waits for runs that did not wait themselves, and reports what went wrong in them.
+  Status synchronize() { return stream_->synchronize(); }
 
   const LoadedEngine& engine() const { return *engine_; }
   Executor& executor() { return *executor_; }
@@ -57,7 +61,7 @@ class Context {
   Status check_profiles(const std::vector<Tensor>& inputs) const;
 
   std::shared_ptr<LoadedEngine> engine_;
-  std::unique_ptr<Stream> stream_;
+  std::unique_ptr<Stream> stream_, host_;  // host_: for steps that are not the device's, where its memory is not the host's
   std::unique_ptr<Executor> executor_;
   int threads_ = 1;
 };

@@ -7,11 +7,12 @@
 #include <optional>
 #include <vector>
 
-#include "engine/memory_plan.h"
 #include "runtime/plan.h"
-#include "runtime/symbols.h"
 
 namespace tenon {
+
+struct Binding;
+class SymbolValues;
 
 // What a run costs and did, kept for the profiler.
 struct StepTime {
@@ -20,25 +21,34 @@ struct StepTime {
   int depth;              // 0; more inside of control flow, whose node's own time covers it
 };
 
+struct RunOptions {
+  // Where outputs that the caller does not give are allocated: in the device's memory if they are made there.
+  bool outputs_on_device = false;
+  // False: return when the work is on the stream. Outputs are valid after the stream was waited for; those that have to
+  // come to the host are waited for in any case.
+  bool wait = true;
+};
+
 class Executor {
  public:
-  // The plan, device and stream must outlive the executor.
-  Executor(const LoadedPlan& plan, Device& device, Stream& stream);
+  // `host` runs the steps that are not the device's; the same as `stream` where the device is the host. All three must
+  // outlive the executor.
+  Executor(const LoadedPlan& plan, Stream& stream, Stream& host);
   ~Executor();
   Executor(const Executor&) = delete;
 
-  // Inputs as in graph.inputs, dense, in memory that the device reads. outputs[i], where given, is written in place if
-  // its shape is right (else invalid_argument); where null it is allocated here and owned by the caller.
-  Status run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs);
+  // Inputs as in graph.inputs, dense, in the host's memory or the device's. outputs[i], where given, is written in place
+  // if its shape is right (else invalid_argument); where null it is allocated here and owned by the caller.
+  Status run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const RunOptions& options = {});
 
   // Binds to these input shapes without running, so that planned_peak() tells what they need.
   Status prepare(const std::vector<Shape>& input_shapes);
 
-  // Bytes of the arena for the shapes of the last run, and what no plan can go below.
-  int64_t arena_bytes() const { return arena_ ? arena_->size() : 0; }
+  // Bytes of the device's arena for the shapes of the last run, and what no plan can go below.
+  int64_t arena_bytes() const;
   int64_t planned_peak() const;
   int64_t planned_lower_bound() const;
-  // The arena may not grow beyond this; 0: no limit.
+  // The device's arena may not grow beyond this; 0: no limit.
   void set_workspace_limit(int64_t bytes) { workspace_limit_ = bytes; }
   // When set, the time of each step of the next runs is added here.
   void set_profile(std::vector<StepTime>* times, int depth = 0) {
@@ -47,25 +57,44 @@ class Executor {
   }
 
  private:
-  struct Binding;
-  struct BoundStep;
-
+  // binding.cc: shapes to launches and memory.
   Result<Binding*> binding_for(const std::vector<Tensor>& inputs);
   Result<std::unique_ptr<Binding>> bind(const std::vector<Tensor>& inputs);
   Status bind_step(Binding& b, size_t n);
-  Status place(Binding& b, const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs);
-  Result<std::vector<std::optional<Shape>>> infer_late(const Binding& b, const Node& node);
+  void plan_arenas(Binding& b);
+  // executor.cc: one run.
+  Status check_operands(const Binding& b, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) const;
+  Status bring_inputs_to_host(const std::vector<Tensor>& inputs, std::vector<Tensor>& on_host);
+  Status choose_targets(const Binding& b, std::vector<Tensor>& outputs, const RunOptions& options);
+  Status place(Binding& b, const std::vector<Tensor>& inputs, const std::vector<Tensor>& on_host);
+  Status grow_arena(const Binding& b, Place p);
+  const void* address_for(const Binding& b, const LoadedStep& step, size_t input) const;
+  Status run_bound(Binding& b, SymbolValues& symbols);
+  Status run_step(Binding& b, size_t n, SymbolValues& symbols);
+  Status finish_outputs(Binding& b, std::vector<Tensor>& outputs, const RunOptions& options);
+  // late.cc: steps whose shapes or values only the run tells.
   Status run_late(Binding& b, size_t n, SymbolValues& symbols);
+  Status bind_late(Binding& b, size_t n);
+  Result<std::vector<std::optional<Shape>>> infer_late(const Binding& b, const Node& node);
   Status run_dynamic(Binding& b, size_t n);
-  Status finish_outputs(Binding& b, const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, SymbolValues& symbols);
   Result<std::vector<Tensor>> run_body(size_t n, const std::string& attr, std::vector<Tensor> inputs);
+  // memory.cc: tensors in either memory.
+  Result<Tensor> allocate(DType t, const Shape& shape, Place p);
+  Status copy(Tensor& to, const Tensor& from);
   Tensor tensor_of(const Binding& b, ValueId v) const;
-  Status learn(const Binding& b, const Node& node, SymbolValues& symbols);
+  Result<Tensor> host_copy(const Tensor& t);
+  Status settle();
+
+  Stream& stream_of(const LoadedStep& step) { return step.place == Place::host ? host_ : stream_; }
 
   const LoadedPlan& plan_;
-  Device& device_;
-  Stream& stream_;
-  std::shared_ptr<Buffer> arena_;
+  Stream &stream_, &host_;
+  std::shared_ptr<Buffer> arena_[2];      // by Place
+  std::vector<bool> read_on_host_;        // of each graph input: a step of the host reads it
+  const std::vector<Tensor>* inputs_ = nullptr;  // of the run that is going on
+  std::vector<Tensor> targets_;           // of each output: what the kernels write; null where that is not known before
+  std::vector<Tensor> staged_;            // of each output: memory of the device that is kept for it
+  bool arriving_ = false;                 // copies to the host are under way
   int64_t workspace_limit_ = 0;
   std::list<std::unique_ptr<Binding>> bindings_;  // most recent first
   std::map<std::pair<size_t, std::string>, std::unique_ptr<Executor>> bodies_;

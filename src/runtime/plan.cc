@@ -1,41 +1,112 @@
 #include "runtime/plan.h"
 
 #include <algorithm>
-
-#include "backend/reference/reference.h"
+#include <map>
 
 namespace tenon {
 
-static Status load_step(LoadedPlan& plan, size_t n, const StepPlan& from, Device& device) {
+static Status damaged(const Node& node, const std::string& what) {
+  return Status(Code::data_loss, cat(describe(node), ": ", what), "build the engine again");
+}
+
+static Status load_kernel(LoadedPlan& plan, LoadedStep& step, const StepPlan& from, const Devices& devices) {
+  const Node& node = *step.node;
+  const auto owner = std::find_if(devices.begin(), devices.end(), [&](auto& d) { return d.backend == from.image.backend; });
+  if (owner == devices.end())
+    return Status(Code::incompatible, cat(describe(node), ": its kernel is of the backend '", escape(from.image.backend), "', which this engine's device does not fall back to"),
+                  "build the engine again with this Tenon");
+  step.place = owner == devices.begin() || !plan.split ? Place::device : Place::host;
+  auto kernel = owner->device->load({plan.graph, node, from.image});
+  if (!kernel.ok()) return kernel.status().with_prefix(describe(node) + ": ");
+  step.kernel_ptr = std::move(kernel).value();
+  return {};
+}
+
+static Status load_bodies(LoadedStep& step, const StepPlan& from, const Devices& devices) {
+  const Node& node = *step.node;
+  if (node.op->domain != "tenon")
+    for (const auto& [attr, value] : node.attrs)
+      if (std::holds_alternative<GraphPtr>(value) &&
+          std::none_of(from.bodies.begin(), from.bodies.end(), [&, &a = attr](const auto& b) { return b.first == a; }))
+        return damaged(node, cat("the plan has no steps for its '", attr, "'"));
+  for (const auto& [attr, body] : from.bodies) {
+    GraphPtr inner = node.attrs.graph(attr);
+    if (!inner) return internal_error(describe(node), " has no body '", attr, "'");
+    step.bodies.emplace_back(attr, TRY(load_plan(*inner, body, devices)));
+  }
+  return {};
+}
+
+static Status load_step(LoadedPlan& plan, size_t n, const StepPlan& from, const Devices& devices) {
   LoadedStep& step = plan.steps[n];
   step.node = &plan.graph.nodes[n];
   step.kind = step_kind(*step.node);
   for (ValueId v : step.node->outputs)
     if (step.kind != StepKind::kernel && v == kNoValue) return invalid_model(describe(*step.node), " gives nothing");
-  if (step.kind != StepKind::kernel) return {};
-  auto kernel = from.image.backend == "reference" ? Result<std::unique_ptr<Kernel>>(reference::make_kernel(*step.node))
-                                                  : device.load({plan.graph, *step.node, from.image});
-  if (!kernel.ok()) return kernel.status().with_prefix(describe(*step.node) + ": ");
-  step.kernel_ptr = std::move(kernel).value();
-  for (const auto& [attr, value] : step.node->attrs)
-    if (std::holds_alternative<GraphPtr>(value) && step.node->op->domain != "tenon" &&
-        std::none_of(from.bodies.begin(), from.bodies.end(), [&, &a = attr](const auto& b) { return b.first == a; }))
-      return Status(Code::data_loss, cat(describe(*step.node), ": the plan has no steps for its '", attr, "'"), "build the engine again");
-  for (const auto& [attr, body] : from.bodies) {
-    GraphPtr inner = step.node->attrs.graph(attr);
-    if (!inner) return internal_error(describe(*step.node), " has no body '", attr, "'");
-    step.bodies.emplace_back(attr, TRY(load_plan(*inner, body, device)));
+  if (step.kind == StepKind::kernel) {
+    TRY(load_kernel(plan, step, from, devices));
+    return load_bodies(step, from, devices);
+  }
+  if (step.kind == StepKind::copy && !plan.split) return damaged(*step.node, "a copy, where all memory is the host's");
+  if (step.kind == StepKind::dims) step.place = plan.split ? Place::host : Place::device;
+  if (step.kind == StepKind::copy) step.place = step.node->attrs.s("to") == "host" ? Place::host : Place::device;
+  if (step.kind == StepKind::view && step.node->inputs[0] != kNoValue) step.place = plan.place[size_t(step.node->inputs[0])];
+  return {};
+}
+
+// Each step must find its inputs where it runs: a damaged engine could make it read foreign memory.
+static Status check_places(const LoadedPlan& plan, const LoadedStep& step) {
+  for (size_t i = 0; i < step.node->inputs.size(); ++i) {
+    const ValueId v = step.node->inputs[i];
+    if (v == kNoValue || plan.graph.is_constant(v)) continue;
+    const Place is = plan.place[size_t(v)];
+    const bool copy = step.kind == StepKind::copy, wants_host = step.place == Place::host || step.wants_value(i);
+    if (copy ? is == step.place : (is == Place::host) != wants_host)
+      return damaged(*step.node, cat("its input ", i, " is in the wrong memory"));
   }
   return {};
 }
 
-Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<StepPlan>& steps, Device& device) {
+// Constants that kernels of the device read in its memory, each buffer once.
+static Status upload_constants(LoadedPlan& plan) {
+  std::unique_ptr<Stream> stream;
+  std::map<const void*, std::shared_ptr<Buffer>> there;
+  for (const LoadedStep& step : plan.steps)
+    for (size_t i = 0; i < step.node->inputs.size(); ++i) {
+      const ValueId v = step.node->inputs[i];
+      if (step.place != Place::device || step.kind != StepKind::kernel || !plan.graph.is_constant(v) || step.wants_value(i)) continue;
+      const Tensor& t = plan.graph.constant(v);
+      Tensor& to = plan.constants[size_t(v)];
+      if (to || t.buffer()->is_zeros()) continue;  // there, or absorbed by its kernels
+      std::shared_ptr<Buffer>& buffer = there[t.data()];
+      if (!buffer || buffer->size() < t.bytes()) {
+        if (!stream) stream = TRY(plan.device->create_stream(1));
+        buffer = plan.device->allocate(std::max<int64_t>(t.bytes(), 1));
+        if (!buffer) return Status(Code::out_of_memory, cat("no device memory for a constant of ", human_bytes(uint64_t(t.bytes()))));
+        TRY(plan.device->copy(*stream, buffer->data(), t.data(), t.bytes(), Copy::host_to_device));
+      }
+      to = Tensor(t.dtype(), t.shape(), buffer);
+    }
+  return stream ? stream->synchronize() : Status();
+}
+
+Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<StepPlan>& steps, const Devices& devices) {
   auto plan = std::make_unique<LoadedPlan>();
   plan->graph = std::move(graph);
+  plan->device = devices[0].device.get();
+  plan->split = plan->device->memory() != kHostMemory;
   const Graph& g = plan->graph;
   if (g.nodes.size() != steps.size()) return internal_error("the plan does not fit the graph");
   plan->steps.resize(steps.size());
-  for (size_t n = 0; n < steps.size(); ++n) TRY(load_step(*plan, n, steps[n], device));
+  plan->place.assign(g.values.size(), plan->split ? Place::host : Place::device);
+  plan->constants.resize(g.values.size());
+  for (size_t n = 0; n < steps.size(); ++n) {
+    TRY(load_step(*plan, n, steps[n], devices));
+    for (ValueId v : g.nodes[n].outputs)
+      if (v != kNoValue) plan->place[size_t(v)] = plan->steps[n].place;
+    if (plan->split) TRY(check_places(*plan, plan->steps[n]));
+  }
+  if (plan->split) TRY(upload_constants(*plan));
   static_cast<Liveness&>(*plan) = find_liveness(g);
   return plan;
 }

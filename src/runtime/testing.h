@@ -16,7 +16,7 @@ inline std::vector<StepPlan> plan_steps(const Graph& g, KernelCompiler& compiler
   for (const Node& node : g.nodes) {
     StepPlan& step = steps.emplace_back();
     if (step_kind(node) != StepKind::kernel) continue;
-    step.image = {"reference", "reference", "", {}, {}};
+    step.image.backend = step.image.kernel = "reference";
     bool bodies = false;
     for (const auto& [name, value] : node.attrs)
       if (const auto* body = std::get_if<GraphPtr>(&value)) {

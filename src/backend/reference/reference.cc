@@ -108,21 +108,17 @@ class ReferenceKernel : public Kernel {
 class ReferenceDevice : public HostDevice {
  public:
   std::string description() const override { return "reference kernels on the host"; }
-  Result<std::unique_ptr<Kernel>> load(const KernelSource& s) override { return make_kernel(s.node); }
+  Result<std::unique_ptr<Kernel>> load(const KernelSource& s) override { return std::unique_ptr<Kernel>(std::make_unique<ReferenceKernel>(s.node)); }
 };
 
 class ReferenceCompiler : public KernelCompiler {
  public:
   std::string target() const override { return "reference"; }
   KernelAnswer supports(const KernelRequest&) const override { return {true, ""}; }
-  Result<KernelImage> compile(const KernelRequest&) override { return make_image(); }
+  Result<KernelImage> compile(const KernelRequest&) override { return KernelImage{"reference", "reference", "", {}, {}}; }
 };
 
 }  // namespace
-
-KernelImage make_image() { return {"reference", "reference", "", {}}; }
-
-std::unique_ptr<Kernel> make_kernel(const Node& node) { return std::make_unique<ReferenceKernel>(node); }
 
 Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string&) {
   return std::unique_ptr<KernelCompiler>(std::make_unique<ReferenceCompiler>());

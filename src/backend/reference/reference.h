@@ -8,8 +8,4 @@ namespace tenon::reference {
 Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string& target);
 Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordinal);
 
-// A node's reference as a kernel; also what other host backends fall back to.
-KernelImage make_image();
-std::unique_ptr<Kernel> make_kernel(const Node& node);
-
 }  // namespace tenon::reference

@@ -1,0 +1,145 @@
+#include "passes/precision/lower_precision.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "ir/infer.h"
+#include "passes/known.h"
+
+namespace tenon {
+
+namespace {
+
+const Param* param_at(const std::vector<Param>& params, size_t i) {
+  if (i < params.size()) return &params[i];
+  return !params.empty() && params.back().mode == Param::variadic ? &params.back() : nullptr;
+}
+
+class LowerPrecision {
+ public:
+  LowerPrecision(Graph g, DType low, const PassOptions& options)
+      : g_(std::move(g)), low_(low), keep_(options.keep_fp32.begin(), options.keep_fp32.end()) {}
+
+  Result<Graph> run() {
+    std::vector<Node> nodes = std::move(g_.nodes);
+    g_.nodes.clear();
+    for (Node& node : nodes) {
+      if (takes_low(node)) lower(node);
+      for (ValueId& v : node.inputs) {
+        if (v == kNoValue || !low_of_.contains(v) || g_.info(v).dtype != DType::f32) continue;
+        if (!made_.contains(v)) restore(v);
+      }
+      g_.nodes.push_back(std::move(node));
+    }
+    for (ValueId v : g_.outputs)
+      if (low_of_.contains(v) && !made_.contains(v)) restore(v);
+    return std::move(g_);
+  }
+
+ private:
+  // Whether the node can do its work in the low type: all its float32 operands may have it, and its float32 results follow
+  // them.
+  bool takes_low(const Node& node) const {
+    if (has_body(node) || !node.op->domain.empty() || !node.op->deterministic) return false;
+    for (ValueId v : node.outputs)
+      if (v != kNoValue && keep_.contains(g_.value(v).name)) return false;
+    std::string moving;  // type variables of operands that change
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId v = node.inputs[i];
+      if (v == kNoValue || g_.info(v).dtype != DType::f32) continue;
+      const Param* p = param_at(node.op->inputs, i);
+      if (!p || p->types.contains(low_)) {
+        if (p && p->type_var) moving += p->type_var;
+        continue;
+      }
+      if (p->types.contains(DType::f32) && !shared(*node.op, p->type_var)) continue;  // such as Resize's scales: stays
+      return false;
+    }
+    if (moving.empty()) return is_op(node, "Cast") && node.attrs.i("to") == int64_t(DType::f32);
+    if (is_op(node, "Cast")) return true;
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.outputs[i] == kNoValue || g_.info(node.outputs[i]).dtype != DType::f32) continue;
+      const Param* p = param_at(node.op->outputs, i);
+      if (!p || moving.find(p->type_var) == std::string::npos) return false;
+    }
+    return true;
+  }
+
+  // Whether a result has this type variable too.
+  static bool shared(const Op& op, char type_var) {
+    return type_var && std::any_of(op.outputs.begin(), op.outputs.end(), [&](const Param& p) { return p.type_var == type_var; });
+  }
+
+  void lower(Node& node) {
+    if (is_op(node, "Cast")) {
+      if (node.attrs.i("to") == int64_t(DType::f32)) node.attrs.set("to", int64_t(low_));
+    }
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      ValueId& v = node.inputs[i];
+      if (v == kNoValue || g_.info(v).dtype != DType::f32) continue;
+      const Param* p = param_at(node.op->inputs, i);
+      if (!p || p->types.contains(low_)) v = low_form(v);
+    }
+    for (ValueId& v : node.outputs) {
+      if (v == kNoValue || g_.info(v).dtype != DType::f32) continue;
+      if (is_op(node, "Cast") && node.attrs.i("to") != int64_t(low_)) continue;
+      ValueInfo info = g_.info(v);
+      info.dtype = low_;
+      const ValueId low = g_.add_value(cat(g_.value(v).name, ".", name(low_)), std::move(info));
+      low_of_[v] = low;
+      v = low;
+    }
+  }
+
+  // The value in the low type: a rounded constant, what a lowered node made, or a Cast.
+  ValueId low_form(ValueId v) {
+    if (auto it = low_of_.find(v); it != low_of_.end()) return it->second;
+    const std::string wanted = cat(g_.value(v).name, ".", name(low_));
+    if (g_.is_constant(v)) return low_of_[v] = g_.add_constant(wanted, rounded(g_.constant(v)));
+    ValueInfo info = g_.info(v);
+    info.dtype = low_;
+    const ValueId low = g_.add_value(wanted, std::move(info));
+    made_.insert(v);  // its float32 form is there
+    cast(v, low, low_);
+    return low_of_[v] = low;
+  }
+
+  // The float32 form of what a lowered node made.
+  void restore(ValueId v) {
+    made_.insert(v);
+    if (!g_.is_constant(v)) cast(low_of_[v], v, DType::f32);
+  }
+
+  void cast(ValueId from, ValueId to, DType type) {
+    static const Op* const op = find_op("", "Cast");
+    g_.add_node(op, cat("cast of ", g_.value(from).name), {{"to", int64_t(type)}}, {from}, {to});
+    g_.nodes.back().origins.clear();
+  }
+
+  Tensor rounded(const Tensor& t) const {
+    const double most = low_ == DType::f16 ? 65504.0 : 3.3895313892515355e38;
+    Tensor out = Tensor::make(low_, t.shape());
+    for (int64_t i = 0, n = t.size(); i < n; ++i) {
+      const double x = t.at(i);
+      out.set(i, std::isfinite(x) ? std::clamp(x, -most, most) : x);
+    }
+    return out;
+  }
+
+  Graph g_;
+  const DType low_;
+  const std::set<std::string> keep_;
+  std::map<ValueId, ValueId> low_of_;  // float32 value -> its low form
+  std::set<ValueId> made_;             // values with a low form whose float32 form exists too
+};
+
+}  // namespace
+
+Result<Graph> lower_precision(Graph g, const PassOptions& options) {
+  const DType low = options.precision == "fp16" ? DType::f16 : options.precision == "bf16" ? DType::bf16 : DType::none;
+  if (low == DType::none) return g;
+  return LowerPrecision(std::move(g), low, options).run();
+}
+
+}  // namespace tenon

@@ -1,0 +1,212 @@
+#include "runtime/binding.h"
+
+#include <algorithm>
+
+#include "ir/interpreter.h"
+#include "runtime/executor.h"
+
+namespace tenon {
+
+// ---- inference on concrete shapes ----------------------------------------------------------------------------------
+
+Status wrong_graph(const Node& node, const std::string& says, const std::string& is) {
+  return Status(Code::data_loss, cat("the engine's graph is damaged: it gives ", describe(node), " the result ", says, " where its inputs make it ", is),
+                "build the engine again");
+}
+
+Result<std::vector<std::optional<Shape>>> infer_concrete(const Graph& g, const Node& node, const std::vector<ValueInfo>& inputs) {
+  InferArgs a{*node.op, node.attrs, inputs, std::vector<ValueInfo>(node.outputs.size()), nullptr, body_inference(node.attrs)};
+  int made_up = 0;
+  a.fresh = [&made_up](const char*) { return Dim::symbol(cat("_unknown_", ++made_up)); };
+  Status s = infer_op(a);
+  if (!s.ok()) return s.with_prefix(describe(node) + ": ");
+  std::vector<std::optional<Shape>> out;
+  for (size_t i = 0; i < a.out.size(); ++i) {
+    const ValueInfo& v = a.out[i];
+    out.push_back(v.ranked ? to_concrete(v.shape) : std::nullopt);
+    if (node.outputs[i] == kNoValue) continue;
+    const DType declared = g.info(node.outputs[i]).dtype;
+    if (v.dtype != declared) return wrong_graph(node, name(declared), name(v.dtype));
+    if (out[i] && num_elements(*out[i]) < 0) return invalid_argument(describe(node), ": these input shapes give it output shape ", *out[i]);
+  }
+  return out;
+}
+
+ValueInfo concrete_info(DType t, const Shape& shape, const void* value) {
+  if (!value) return {t, true, to_sym(shape), Tensor(), std::nullopt};
+  return constant_info(Tensor(t, shape, Buffer::borrow(value, byte_size(t, num_elements(shape)), nullptr)));
+}
+
+// A value that the host knows before the run.
+static const void* host_value(const Graph& g, const std::vector<Tensor>& held, ValueId v) {
+  if (g.is_constant(v)) return g.constant(v).data();
+  return held[size_t(v)] ? held[size_t(v)].data() : nullptr;
+}
+
+// The same for inference; weights that a kernel has absorbed are not there to be read.
+static const void* inference_value(const Graph& g, const std::vector<Tensor>& held, ValueId v) {
+  if (g.is_constant(v) && g.constant(v).buffer()->is_zeros()) return nullptr;
+  return host_value(g, held, v);
+}
+
+// ---- binding -------------------------------------------------------------------------------------------------------
+
+// The binding for these shapes, made if none of the last few fits; it becomes the front one.
+Result<Binding*> Executor::binding_for(const std::vector<Tensor>& inputs) {
+  auto same = [&](const std::unique_ptr<Binding>& b) {
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (b->input_shapes[i] != inputs[i].shape()) return false;
+    return true;
+  };
+  auto it = std::find_if(bindings_.begin(), bindings_.end(), same);
+  if (it != bindings_.end()) {
+    if (it != bindings_.begin()) bindings_.splice(bindings_.begin(), bindings_, it);
+  } else {
+    constexpr size_t kMostBindings = 8;
+    bindings_.push_front(TRY(bind(inputs)));
+    if (bindings_.size() > kMostBindings) {
+      TRY(stream_.synchronize());  // what it recorded may still be running
+      bindings_.pop_back();
+    }
+  }
+  return bindings_.front().get();
+}
+
+Result<std::unique_ptr<Binding>> Executor::bind(const std::vector<Tensor>& inputs) {
+  const Graph& g = plan_.graph;
+  auto b = std::make_unique<Binding>();
+  const size_t n_values = g.values.size();
+  b->known.assign(n_values, false);
+  b->shape.resize(n_values);
+  b->offset.assign(n_values, -1);
+  b->output_of.assign(n_values, -1);
+  b->data.assign(n_values, nullptr);
+  b->held.resize(n_values);
+  b->steps.resize(g.nodes.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ValueId v = g.inputs[i];
+    b->input_shapes.push_back(inputs[i].shape());
+    TRY(b->symbols.match(g.info(v), inputs[i].shape()).with_prefix(cat("input '", escape(g.value(v).name), "': ")));
+    b->known[size_t(v)] = true;
+    b->shape[size_t(v)] = inputs[i].shape();
+  }
+  for (size_t v = 0; v < n_values; ++v)
+    if (g.values[v].is_constant()) {
+      b->known[v] = true;
+      b->shape[v] = g.values[v].info.constant.shape();
+    }
+  for (size_t n = 0; n < g.nodes.size(); ++n) TRY(bind_step(*b, n));
+  plan_arenas(*b);
+
+  const auto is_input = [&](ValueId v) { return std::find(g.inputs.begin(), g.inputs.end(), v) != g.inputs.end(); };
+  while (b->inputs_end < plan_.steps.size() && plan_.steps[b->inputs_end].kind == StepKind::copy &&
+         is_input(plan_.steps[b->inputs_end].node->inputs[0]))
+    ++b->inputs_end;
+  b->recordable = stream_.can_record() && !b->any_late;
+  for (size_t n = b->inputs_end; n < plan_.steps.size(); ++n) {
+    const LoadedStep& step = plan_.steps[n];
+    const bool works = step.kind == StepKind::kernel || step.kind == StepKind::copy;
+    b->recordable = b->recordable && !(works && (step.place == Place::host || step.kind == StepKind::copy));
+  }
+  return b;
+}
+
+// Memory for roots of known shape that steps write. Those that are outputs stand in the outputs' buffers.
+void Executor::plan_arenas(Binding& b) {
+  const Graph& g = plan_.graph;
+  for (size_t j = 0; j < g.outputs.size(); ++j) {
+    const auto r = size_t(plan_.root[size_t(g.outputs[j])]);
+    if (plan_.defined_at[r] >= 0 && b.known[r] && b.known[size_t(g.outputs[j])] && !b.held[r] && b.output_of[r] < 0)
+      b.output_of[r] = int(j);
+  }
+  for (const Place p : {Place::device, Place::host}) {
+    std::vector<size_t> roots;
+    std::vector<Lifetime> lifetimes;
+    for (size_t v = 0; v < g.values.size(); ++v)
+      if (plan_.place[v] == p && plan_.root[v] == ValueId(v) && plan_.defined_at[v] >= 0 && b.known[v] && !b.held[v] && b.output_of[v] < 0) {
+        roots.push_back(v);
+        lifetimes.push_back({byte_size(g.values[v].info.dtype, num_elements(b.shape[v])), plan_.defined_at[v], plan_.last_use[v]});
+      }
+    b.memory[int(p)] = plan_memory(lifetimes);
+    for (size_t k = 0; k < roots.size(); ++k) b.offset[roots[k]] = b.memory[int(p)].offsets[k];
+  }
+}
+
+Status Executor::bind_step(Binding& b, size_t n) {
+  const Graph& g = plan_.graph;
+  const LoadedStep& step = plan_.steps[n];
+  const Node& node = *step.node;
+  BoundStep& bound = b.steps[n];
+  if (step.kind == StepKind::dims) {
+    Ints values;
+    for (const std::string& text : node.attrs.strings("dims")) {
+      auto v = b.symbols.eval(TRY(Dim::parse(text)));
+      if (!v) bound.late = true;
+      values.push_back(v.value_or(0));
+    }
+    if (bound.late) return b.any_late = true, Status();
+    Tensor t = Tensor::of_ints(values);
+    const auto out = size_t(node.outputs[0]);
+    b.held[out] = node.attrs.i("scalar") ? t.reshaped({}) : t;
+    b.known[out] = true;
+    b.shape[out] = b.held[out].shape();
+    return {};
+  }
+
+  bool inputs_known = true, outputs_known = true;
+  for (ValueId v : node.inputs) inputs_known = inputs_known && (v == kNoValue || b.known[size_t(v)]);
+  // Symbols tell most shapes; inference tells others, and that the file's graph is true.
+  std::vector<std::optional<Shape>> shapes(node.outputs.size());
+  if (inputs_known && step.bodies.empty()) {
+    std::vector<ValueInfo> in;
+    for (ValueId v : node.inputs)
+      in.push_back(v == kNoValue ? ValueInfo{} : concrete_info(g.info(v).dtype, b.shape[size_t(v)], inference_value(g, b.held, v)));
+    shapes = TRY(infer_concrete(g, node, in));
+  }
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const ValueId v = node.outputs[i];
+    if (v == kNoValue) continue;
+    auto shape = b.symbols.eval(g.info(v));
+    if (shape && num_elements(*shape) < 0) return invalid_argument(describe(node), ": these input shapes give it output shape ", *shape);
+    if (shape && shapes[i] && *shape != *shapes[i]) return wrong_graph(node, cat(*shape), cat(*shapes[i]));
+    if (!shape) shape = shapes[i];
+    if (!shape) {
+      outputs_known = false;
+      continue;
+    }
+    b.known[size_t(v)] = true;
+    b.shape[size_t(v)] = *shape;
+    if (shapes[i]) TRY(b.symbols.match(g.info(v), *shape).with_prefix(describe(node) + ": "));
+  }
+  // A view of what is late is late itself, whatever is known of its shape: its memory is not known.
+  if (step.kind == StepKind::view && !inputs_known) b.known[size_t(node.outputs[0])] = outputs_known = false;
+  bool values_seen = true;
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    if (step.wants_value(i) && node.inputs[i] != kNoValue) values_seen = values_seen && host_value(g, b.held, node.inputs[i]) != nullptr;
+  if (!inputs_known || !outputs_known || !values_seen || !step.bodies.empty()) {
+    bound.late = b.any_late = true;
+    return {};
+  }
+  if (step.kind == StepKind::view || step.kind == StepKind::copy) {
+    const Shape &from = b.shape[size_t(node.inputs[0])], &to = b.shape[size_t(node.outputs[0])];
+    if (num_elements(from) != num_elements(to))
+      return invalid_argument(describe(node), ": cannot show shape ", from, " as ", to);
+    return {};
+  }
+
+  std::vector<TensorDesc> in, out;
+  for (ValueId v : node.inputs)
+    in.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], host_value(g, b.held, v)});
+  for (ValueId v : node.outputs)
+    out.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)]});
+  auto launch = step.kernel_ptr->bind(in, out, stream_of(step));
+  if (!launch.ok()) return launch.status().with_prefix(describe(node) + ": ");
+  bound.launch = std::move(launch).value();
+  bound.in.resize(in.size());
+  bound.out.resize(out.size());
+  int64_t& scratch = b.scratch[int(step.place)];
+  scratch = std::max(scratch, bound.launch->scratch_bytes());
+  return {};
+}
+
+}  // namespace tenon

@@ -1,0 +1,55 @@
+// Binding: a plan at concrete input shapes: launches, and where each value stands in memory.
+#pragma once
+
+#include <optional>
+
+#include "engine/memory_plan.h"
+#include "runtime/plan.h"
+#include "runtime/symbols.h"
+
+namespace tenon {
+
+// A step ready to run with known shapes, or one whose shapes are only known when it is reached ("late").
+struct BoundStep {
+  std::unique_ptr<Launch> launch;
+  std::vector<const void*> in;
+  std::vector<void*> out;
+  bool late = false;
+  bool skip = false;                           // a copy of what is there already
+  size_t source = 0;                           // of a copy of a graph input: which input
+  std::vector<TensorDesc> bound_in, bound_out;  // late: what `launch` was bound to
+};
+
+struct Binding {
+  std::vector<Shape> input_shapes;
+  SymbolValues symbols;
+  std::vector<bool> known;                 // is the shape of a value known before the run
+  std::vector<Shape> shape;                // where known, and of late values during a run
+  std::vector<int64_t> offset;             // of a root in its place's arena; -1: it stands elsewhere
+  std::vector<int> output_of;              // of a root: the graph output whose buffer it is written to; -1: none
+  std::vector<const void*> data;           // of a value; null while unknown
+  std::vector<Tensor> held;                // late values and shape arithmetic
+  std::vector<BoundStep> steps;
+  MemoryPlan memory[2];                    // by Place
+  int64_t scratch[2] = {0, 0};
+  bool any_late = false;
+
+  // Steps [0, inputs_end) bring inputs to the device; the rest can be recorded where `recordable`.
+  size_t inputs_end = 0;
+  bool recordable = false;
+  int runs_in_place = 0;                   // runs since addresses last changed
+  std::unique_ptr<Recording> recording;
+
+  const void* placed_arena[2] = {nullptr, nullptr};
+  std::vector<const void*> placed_in, placed_out;
+};
+
+// What the engine's graph says differs from what follows from its inputs.
+Status wrong_graph(const Node& node, const std::string& says, const std::string& is);
+// Output shapes by inference on concrete inputs. Nothing where even those do not tell. Errors: inference's own; what the
+// graph says of types differs, so that kernels chosen for it would read or write beyond their memory.
+Result<std::vector<std::optional<Shape>>> infer_concrete(const Graph& g, const Node& node, const std::vector<ValueInfo>& inputs);
+// `value` is in the host's memory, or null.
+ValueInfo concrete_info(DType t, const Shape& shape, const void* value);
+
+}  // namespace tenon

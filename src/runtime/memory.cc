@@ -1,0 +1,60 @@
+// Tensors in the host's and in the device's memory, and the way between them.
+#include <cstring>
+
+#include "runtime/binding.h"
+#include "runtime/executor.h"
+
+namespace tenon {
+
+Result<Tensor> Executor::allocate(DType t, const Shape& shape, Place p) {
+  if (!plan_.split || p == Place::host) return Tensor::allocate(t, shape);
+  const int64_t elements = num_elements(shape);
+  if (elements < 0) return invalid_argument("shape ", shape, " is too large");
+  auto buffer = plan_.device->allocate(std::max<int64_t>(byte_size(t, elements), 1));
+  if (!buffer) return Status(Code::out_of_memory, cat("no device memory for ", human_bytes(uint64_t(byte_size(t, elements)))), "a smaller batch or shape");
+  return Tensor(t, shape, buffer);
+}
+
+// In stream order; what comes to the host has arrived after settle().
+Status Executor::copy(Tensor& to, const Tensor& from) {
+  const int64_t bytes = from.bytes();
+  if (!bytes) return {};
+  const bool to_host = to.memory() == kHostMemory, from_host = from.memory() == kHostMemory;
+  if (to_host && from_host) {
+    TRY(settle());
+    std::memcpy(to.data(), from.data(), size_t(bytes));
+    return {};
+  }
+  arriving_ = arriving_ || to_host;
+  if (from_host) TRY(settle());
+  return plan_.device->copy(stream_, to.data(), from.data(), bytes,
+                            to_host ? Copy::device_to_host : from_host ? Copy::host_to_device : Copy::device_to_device);
+}
+
+// Waits for what is on its way to the host.
+Status Executor::settle() {
+  if (!arriving_) return {};
+  arriving_ = false;
+  return stream_.synchronize();
+}
+
+// The value as it stands now; null where there is none yet.
+Tensor Executor::tensor_of(const Binding& b, ValueId v) const {
+  if (v == kNoValue) return {};
+  if (plan_.graph.is_constant(v)) return plan_.graph.constant(v);
+  if (b.held[size_t(v)]) return b.held[size_t(v)];
+  const DType t = plan_.graph.info(v).dtype;
+  return Tensor(t, b.shape[size_t(v)],
+                Buffer::borrow(b.data[size_t(v)], byte_size(t, num_elements(b.shape[size_t(v)])), nullptr, plan_.memory(plan_.place[size_t(v)])));
+}
+
+// Itself where it is on the host already.
+Result<Tensor> Executor::host_copy(const Tensor& t) {
+  if (!t || t.memory() == kHostMemory) return t;
+  Tensor host = TRY(Tensor::allocate(t.dtype(), t.shape()));
+  TRY(copy(host, t));
+  TRY(settle());
+  return host;
+}
+
+}  // namespace tenon

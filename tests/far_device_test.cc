@@ -1,0 +1,198 @@
+// The executor on a device with memory of its own: copies between the two memories, recordings, late steps, control flow.
+#include "far_device.h"
+
+#include "ir/interpreter.h"
+#include "lowering/lower.h"
+#include "runtime/testing.h"
+
+namespace tenon {
+namespace {
+
+using namespace tenon::testing;
+
+struct Far {
+  Devices devices;
+  std::unique_ptr<LoadedPlan> plan;
+  std::unique_ptr<Stream> stream, host;
+  std::unique_ptr<Executor> executor;
+  Graph graph;
+
+  static std::unique_ptr<Far> open(std::string_view text, std::set<std::string> not_these = {}) {
+    auto f = std::make_unique<Far>();
+    auto g = parse(text);
+    EXPECT_TRUE(g.ok()) << g.status().to_string();
+    if (!g.ok()) return nullptr;
+    f->graph = *g;
+    Compilers compilers;
+    compilers.push_back(std::make_unique<FarCompiler>(not_these));
+    Compilers rest = create_compilers("reference", "").value();
+    for (auto& c : rest) compilers.push_back(std::move(c));
+    auto lowered = lower(*g, compilers);
+    EXPECT_TRUE(lowered.ok()) << lowered.status().to_string();
+    auto reference = open_device("reference").value();
+    f->devices = {{"far", std::make_shared<FarDevice>(reference)}, {"reference", reference}};
+    auto plan = load_plan(lowered->graph, lowered->steps, f->devices);
+    EXPECT_TRUE(plan.ok()) << plan.status().to_string() << "\n" << print(lowered->graph);
+    if (!plan.ok()) return nullptr;
+    f->plan = std::move(plan).value();
+    f->stream = f->devices[0].device->create_stream(1).value();
+    f->host = reference->create_stream(1).value();
+    f->executor = std::make_unique<Executor>(*f->plan, *f->stream, *f->host);
+    return f;
+  }
+  int replays() const { return static_cast<FarStream&>(*stream).replays; }
+  std::string ops() const {
+    std::string out;
+    for (const Node& n : plan->graph.nodes) out += cat(out.empty() ? "" : " ", n.op->name);
+    return out;
+  }
+  // Runs, and compares with the interpreter.
+  void check(const std::vector<Tensor>& inputs) {
+    std::vector<Tensor> outputs;
+    Status s = executor->run(inputs, outputs);
+    ASSERT_TRUE(s.ok()) << s.to_string();
+    auto want = interpret(graph, inputs);
+    ASSERT_TRUE(want.ok()) << want.status().to_string();
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      ASSERT_EQ(outputs[i].memory(), kHostMemory);
+      EXPECT_TRUE(outputs[i].identical((*want)[i])) << "output " << i;
+    }
+  }
+  Tensor on_device(const Tensor& t) {
+    Tensor there(t.dtype(), t.shape(), devices[0].device->allocate(t.bytes()));
+    EXPECT_TRUE(devices[0].device->copy(*stream, there.data(), t.data(), t.bytes(), Copy::host_to_device).ok());
+    return there;
+  }
+  Tensor back(const Tensor& t) {
+    Tensor here = Tensor::make(t.dtype(), t.shape());
+    EXPECT_TRUE(devices[0].device->copy(*stream, here.data(), t.data(), t.bytes(), Copy::device_to_host).ok());
+    EXPECT_TRUE(stream->synchronize().ok());
+    return here;
+  }
+};
+
+constexpr const char* kChain = R"(graph "g" (%x: f32[n, 3]) -> (%y, %z) {
+  const %c: f32[3] = [1.0, 2.0, 3.0]
+  %a = Add(%x, %c)
+  %y = Relu(%a)
+  %z = Neg(%y)
+})";
+
+TEST(FarDevice, InputsGoThereAndOutputsComeBack) {
+  auto f = Far::open(kChain);
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->ops(), "Copy Add Relu Neg");
+  for (int64_t n : {2, 1, 0, 5, 2}) f->check({ramp({n, 3})});
+}
+
+TEST(FarDevice, TheSecondRunIsRecorded) {
+  auto f = Far::open(kChain);
+  ASSERT_TRUE(f);
+  const Tensor x = ramp({4, 3});
+  std::vector<Tensor> outputs = {Tensor::make(DType::f32, {4, 3}), Tensor::make(DType::f32, {4, 3})};
+  for (int run = 0; run < 4; ++run) {
+    const_cast<Tensor&>(x).set(0, run);
+    ASSERT_TRUE(f->executor->run({x}, outputs).ok());
+    EXPECT_EQ(outputs[0].at(0), run + 1);
+    EXPECT_EQ(outputs[1].at(0), -(run + 1));
+  }
+  EXPECT_EQ(f->replays(), 3);
+  f->check({ramp({2, 3})});  // other shapes, then back
+  ASSERT_TRUE(f->executor->run({x}, outputs).ok());
+  EXPECT_EQ(outputs[0].at(0), 4);
+}
+
+TEST(FarDevice, OperandsMayBeOnTheDevice) {
+  auto f = Far::open(kChain);
+  ASSERT_TRUE(f);
+  const Tensor x = f->on_device(ramp({2, 3})), y = f->on_device(ramp({2, 3}));
+  for (int run = 0; run < 3; ++run) {
+    std::vector<Tensor> outputs = {y, Tensor()};
+    Status s = f->executor->run({x}, outputs, {.outputs_on_device = true, .wait = false});
+    ASSERT_TRUE(s.ok()) << s.to_string();
+    EXPECT_EQ(outputs[0].data(), y.data());
+    EXPECT_EQ(outputs[1].memory(), kFarMemory);
+    auto want = interpret(f->graph, {ramp({2, 3})}).value();
+    EXPECT_TRUE(f->back(outputs[0]).identical(want[0]));
+    EXPECT_TRUE(f->back(outputs[1]).identical(want[1]));
+  }
+}
+
+TEST(FarDevice, MemoryOfAnotherDeviceIsRefused) {
+  auto f = Far::open(kChain);
+  ASSERT_TRUE(f);
+  const Tensor x(DType::f32, {1, 3}, Buffer::borrow(nullptr, 12, nullptr, kFarMemory + 1));
+  std::vector<Tensor> outputs;
+  EXPECT_EQ(f->executor->run({x}, outputs).code(), Code::invalid_argument);
+}
+
+TEST(FarDevice, StepsOnTheHostGetCopies) {
+  auto f = Far::open(kChain, {"Relu"});
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->ops(), "Copy Add Copy Relu Copy Neg");
+  for (int64_t n : {2, 1, 0, 2}) f->check({ramp({n, 3})});
+  EXPECT_EQ(f->replays(), 0);
+}
+
+TEST(FarDevice, OutputsMayBeViewsInputsConstantsOrTheSameValue) {
+  auto f = Far::open(R"(graph "g" (%x: f32[2, 3]) -> (%x, %c, %r, %y, %y, %v) {
+    const %c: f32[3] = [1.0, 2.0, 3.0]
+    const %flat: i64[1] = [-1]
+    %y = Add(%x, %c)
+    %r = Reshape(%x, %flat)
+    %v = Reshape(%y, %flat)
+  })");
+  ASSERT_TRUE(f);
+  f->check({ramp({2, 3})});
+  std::vector<Tensor> outputs;
+  ASSERT_TRUE(f->executor->run({f->on_device(ramp({2, 3}))}, outputs).ok());
+  auto want = interpret(f->graph, {ramp({2, 3})}).value();
+  for (size_t i = 0; i < outputs.size(); ++i) EXPECT_TRUE(outputs[i].identical(want[i])) << i;
+}
+
+TEST(FarDevice, SizesThatTheDataDecides) {
+  auto f = Far::open(R"(graph "g" (%x: f32[n]) -> (%z, %v, %r) {
+    %a = Relu(%x)
+    %z = NonZero(%a)
+    %f = Cast(%z) {to=1}
+    %v = Add(%f, %f)
+    const %s: i64[1] = [-1]
+    %r = Reshape(%v, %s)
+  })", {"NonZero"});
+  ASSERT_TRUE(f);
+  for (const Doubles& x : {Doubles{0, 1, 0, 2}, Doubles{1, 1, 1, 1}, Doubles{0, 0}, Doubles{}, Doubles{0, 1, 0, 2}}) f->check({floats(x)});
+}
+
+TEST(FarDevice, SizesAndIndicesStayOnTheHost) {
+  auto f = Far::open(R"(graph "g" (%x: f32[n, 3], %k: i64[]) -> (%y, %k2) {
+    const %one: i64[] = 1
+    const %axis: i64[1] = [0]
+    %k2 = Add(%k, %one)
+    %u = Unsqueeze(%k2, %axis)
+    const %zero: i64[1] = [0]
+    %y = Slice(%x, %zero, %u)
+  })");
+  ASSERT_TRUE(f);
+  for (int64_t k : {0, 1, 2, 1}) f->check({ramp({4, 3}), Tensor::scalar_int(k)});
+}
+
+TEST(FarDevice, ControlFlowIsTheHosts) {
+  auto f = Far::open(R"(graph "g" (%x: f32[2], %c: bool[]) -> (%y) {
+    %a = Neg(%x)
+    %i = If(%c, %a) {captures=1, else_branch=graph "e" (%p: f32[2]) -> (%q) {
+      %q = Exp(%p)
+    }, then_branch=graph "t" (%p: f32[2]) -> (%q) {
+      %q = Add(%p, %p)
+    }}
+    %y = Neg(%i)
+  })");
+  ASSERT_TRUE(f);
+  Tensor c = Tensor::make(DType::boolean, {});
+  for (int64_t v : {1, 0, 1}) {
+    c.set_int(0, v);
+    f->check({ramp({2}), c});
+  }
+}
+
+}  // namespace
+}  // namespace tenon

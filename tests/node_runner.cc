@@ -1,5 +1,6 @@
-// Runs test cases in ONNX's layout: [--device cpu|reference] DIR...; without a device by the interpreter. With --largest 1e-4
-// floats may differ by that part of the largest magnitude. DIR/model.onnx, DIR/test_data_set_K/{input,output}_N.pb.
+// Runs test cases in ONNX's layout: [--device NAME] [--precision fp16] DIR...; without a device by the interpreter. With
+// --largest 1e-4 floats may differ by that part of the largest magnitude. Each case runs three times on a device and must
+// give the same bits. DIR/model.onnx, DIR/test_data_set_K/{input,output}_N.pb.
 #include <dirent.h>
 
 #include <algorithm>
@@ -67,17 +68,19 @@ static Status compare(const Tensor& got, const Tensor& want) {
   return {};
 }
 
-static Status run_case(const std::string& dir, const std::string& device) {
+static Status run_case(const std::string& dir, const std::string& device, const std::string& precision) {
   auto model = TRY(onnx::import_file(dir + "/model.onnx"));
   std::unique_ptr<Context> context;
   if (!device.empty()) {
     BuildOptions options;
     options.device = device;
     options.golden = false;
+    options.precision = precision;
     auto built = TRY(compile_model(model, "", options));
     auto engine = TRY(LoadedEngine::load_bytes(built.bytes, nullptr));
     context = TRY(Context::create(engine, {.threads = 2}));
   }
+  const bool deterministic = std::all_of(model.graph.nodes.begin(), model.graph.nodes.end(), [](const Node& n) { return n.op->deterministic; });
   for (int k = 0;; ++k) {
     std::string set = cat(dir, "/test_data_set_", k);
     if (DIR* d = opendir(set.c_str())) closedir(d);
@@ -86,8 +89,15 @@ static Status run_case(const std::string& dir, const std::string& device) {
     for (auto& t : read_all(set, "input")) inputs.push_back(TRY(t));
     if (inputs.size() > model.graph.inputs.size()) inputs.resize(model.graph.inputs.size());
     std::vector<Tensor> outputs;
-    if (context) TRY(context->run(inputs, outputs));
-    else outputs = TRY(interpret(model.graph, std::move(inputs)));
+    if (context) {
+      TRY(context->run(inputs, outputs));
+      for (int again = 0; again < 2; ++again) {  // the later ones may be replays of a recording
+        std::vector<Tensor> repeated;
+        TRY(context->run(inputs, repeated));
+        for (size_t i = 0; i < outputs.size(); ++i)
+          if (deterministic && !repeated[i].identical(outputs[i])) return internal_error("output ", i, " differs when it runs again");
+      }
+    } else outputs = TRY(interpret(model.graph, std::move(inputs)));
     auto want = read_all(set, "output");
     for (size_t i = 0; i < want.size(); ++i) TRY(compare(outputs[i], TRY(want[i])).with_prefix(cat("output ", i, ": ")));
   }
@@ -95,10 +105,14 @@ static Status run_case(const std::string& dir, const std::string& device) {
 
 int main(int argc, char** argv) {
   int passed = 0, failed = 0, refused = 0;
-  std::string device;
+  std::string device, precision = "fp32";
   for (int i = 1; i < argc; ++i) {
     if (std::string(argv[i]) == "--device") {
       device = argv[++i];
+      continue;
+    }
+    if (std::string(argv[i]) == "--precision") {
+      precision = argv[++i];
       continue;
     }
     if (std::string(argv[i]) == "--largest") {
@@ -107,7 +121,7 @@ int main(int argc, char** argv) {
     }
     std::printf("%s: ", argv[i]);
     std::fflush(stdout);
-    Status s = run_case(argv[i], device);
+    Status s = run_case(argv[i], device, precision);
     const bool refusal = s.code() == Code::unsupported;
     (s.ok() ? passed : refusal ? refused : failed)++;
     std::printf("%s %s\n", s.ok() ? "ok" : refusal ? "REFUSED" : "FAIL", s.ok() ? "" : s.message().c_str());

@@ -14,10 +14,10 @@
 namespace tenon::cli {
 
 void declare_build_options(Options& o) {
-  o.add(Option{"device", 0, Kind::text, "NAME[:N]", "cpu, reference", "cpu"});
+  o.add(Option{"device", 0, Kind::text, "NAME[:N]", "cpu, cuda, reference", "cpu"});
   o.add(Option{"shape", 0, Kind::text, "NAME:1x3x224x224", "an input's shape, or range 1..8..64x3x224x224", "", true});
-  o.add(Option{"precision", 0, Kind::text, "TYPE", "of the arithmetic", "fp32", false, true, {"fp32", "fp16", "bf16", "int8", "fp8", "auto"}});
-  o.add(Option{"target", 0, Kind::text, "NAME", "for a device that is absent: cpu:avx2", "", false, true});
+  o.add(Option{"precision", 0, Kind::text, "TYPE", "of the arithmetic", "fp32", false, true, {"fp32", "tf32", "fp16", "bf16", "int8", "fp8", "auto"}});
+  o.add(Option{"target", 0, Kind::text, "NAME", "for a device that is absent: cpu:avx2, cuda:sm_90a", "", false, true});
   o.add(Option{"skip-pass", 0, Kind::text, "PASS", "leave out a pass (`tenon opt --list`)", "", true, true});
 }
 

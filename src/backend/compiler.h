@@ -13,6 +13,7 @@ namespace tenon {
 struct KernelRequest {
   const Graph& graph;
   const Node& node;
+  bool tf32 = false;  // products of float32 may round their operands to tf32
 };
 
 // A kernel, or why there is none.
@@ -28,6 +29,8 @@ class KernelCompiler {
   virtual std::string target() const = 0;
   // Whether its kernels run on the host, in the host's memory.
   virtual bool on_host() const { return true; }
+  // The precisions that it has kernels for, as --precision spells them.
+  virtual std::vector<std::string> precisions() const { return {"fp32"}; }
   virtual KernelAnswer supports(const KernelRequest& request) const = 0;
   // REQUIRES: supports() said yes.
   virtual Result<KernelImage> compile(const KernelRequest& request) = 0;

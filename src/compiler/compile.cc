@@ -2,6 +2,8 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+
 #include "base/memory_limit.h"
 #include "compiler/golden.h"
 #include "compiler/report.h"
@@ -20,18 +22,22 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
                                   const Progress& progress) {
   const Status stopped(Code::cancelled, "the build was interrupted; nothing was written");
   auto report = [&](const char* stage, int64_t done, int64_t total) { return !progress || progress(stage, done, total); };
-  if (options.precision != "fp32")
-    return Status(Code::invalid_argument, cat("precision '", escape(options.precision), "' is not built yet; there is: fp32"), "--precision fp32");
   const Compilers compilers = TRY(create_compilers(options.device, options.target));
+  const std::vector<std::string> precisions = compilers[0]->precisions();
+  if (std::find(precisions.begin(), precisions.end(), options.precision) == precisions.end())
+    return Status(Code::invalid_argument, cat("precision '", escape(options.precision), "' is not built for ", compilers[0]->target(), "; there is: ", join(precisions, ", ")),
+                  "--precision fp32");
+  PassOptions passes = options.passes;
+  passes.precision = options.precision;
 
   // Shapes, then passes, then kernels.
   BuildResult out;
   EngineContent& engine = out.content;
   engine.profiles = TRY(apply_shapes(model.graph, options.shapes));
   if (!report("optimise", 0, 0)) return stopped;
-  Graph optimized = TRY(optimize(model.graph, options.passes, &out.passes));
+  Graph optimized = TRY(optimize(model.graph, passes, &out.passes));
   bool interrupted = false;
-  LowerOptions lowering{[&](int64_t done, int64_t total) { interrupted = interrupted || !report("kernels", done, total); }};
+  LowerOptions lowering{[&](int64_t done, int64_t total) { interrupted = interrupted || !report("kernels", done, total); }, options.precision == "tf32"};
   Lowered lowered = TRY(lower(std::move(optimized), compilers, lowering));
   engine.graph = std::move(lowered.graph);
   engine.steps = std::move(lowered.steps);

@@ -64,12 +64,13 @@ class Lowering {
     if (has_body(node)) return lower_bodies(node);
     if (index) step.reason = "sizes and indices are computed on the host";
     for (size_t c = index ? 1 : 0; c < compilers_.size(); ++c) {
-      const KernelAnswer answer = compilers_[c]->supports({g_, node});
+      const KernelRequest request{g_, node, options_.tf32};
+      const KernelAnswer answer = compilers_[c]->supports(request);
       if (!answer.yes) {
         if (c == 0) step.reason = answer.reason;
         continue;
       }
-      step.image = TRY(compilers_[c]->compile({g_, node}));
+      step.image = TRY(compilers_[c]->compile(request));
       on_device_[n] = device_ && c == 0;
       if (c == 0) {
         step.reason = answer.reason;
@@ -88,7 +89,7 @@ class Lowering {
     step.reason = "control flow: the host decides, the bodies have kernels of their own";
     for (auto& [name, value] : node.attrs)
       if (auto* body = std::get_if<GraphPtr>(&value); body && *body) {
-        Lowered inner = TRY(lower(**body, compilers_));
+        Lowered inner = TRY(lower(**body, compilers_, {{}, options_.tf32}));
         *body = std::make_shared<const Graph>(std::move(inner.graph));
         step.bodies.emplace_back(name, std::move(inner.steps));
       }

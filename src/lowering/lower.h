@@ -9,6 +9,7 @@ namespace tenon {
 struct LowerOptions {
   // Called before each kernel is compiled: how many are done, of how many.
   std::function<void(int64_t done, int64_t total)> progress;
+  bool tf32 = false;  // KernelRequest::tf32
 };
 
 // A graph and one step for each of its nodes. The graph is the one that was given, bodies of control flow included, with

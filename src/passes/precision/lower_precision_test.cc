@@ -55,8 +55,9 @@ TEST(LowerPrecision, LargeConstantsStayFinite) {
     const %c: f32[2] = [-3.4e38, 2.0]
     %y = Mul(%x, %c)
   })");
-  for (const Value& v : g.values)
+  for (const Value& v : g.values) {
     if (v.is_constant() && v.info.dtype == DType::f16) EXPECT_EQ(v.info.constant.at(0), -65504);
+  }
 }
 
 TEST(LowerPrecision, ScalesOfResizeStayFloat) {

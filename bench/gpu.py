@@ -1,0 +1,182 @@
+"""What bench/gpu.sh runs; see there. Writes gpu.json and the logs of its stages into --out."""
+import argparse
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+import inputs
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BIN = ROOT / "build/release/bin"
+TOLERANCE = {"fp32": 1e-4, "tf32": 5e-3, "fp16": 2e-2, "bf16": 6e-2}
+
+
+class Clock:
+    def __init__(self, minutes):
+        self.end = time.monotonic() + minutes * 60
+
+    def left(self):
+        return max(0.0, self.end - time.monotonic())
+
+
+def run(command, clock, log, limit=1e9):
+    """(exit status or None where time ran out, stdout); stderr goes to the log."""
+    try:
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=max(1, min(limit, clock.left())))
+        log.write(f"$ {' '.join(map(str, command[:8]))}\n{done.stdout[-200000:]}{done.stderr[-20000:]}\n")
+        return done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        out = late.stdout.decode() if isinstance(late.stdout, bytes) else late.stdout or ""
+        log.write(f"$ {' '.join(map(str, command[:8]))}\n{out}\ntime ran out\n")
+        return None, out
+
+
+def outcomes(text):
+    """{case: "ok" or what was wrong} of tenon_node_runner's lines."""
+    found = {}
+    for line in text.splitlines():
+        path, colon, said = line.partition(": ")
+        if colon and "/" in path:
+            found[path.rsplit("/", 1)[1]] = "ok" if said.rstrip().endswith("ok") else said.strip()
+    return found
+
+
+def node_tests(options, clock, log):
+    folders = sorted(pathlib.Path(onnx.__file__).parent.glob("backend/test/data/node/*"))
+    folders = [f for f in folders if (f / "model.onnx").exists() and (not options.nodes or re.search(options.nodes, f.name))]
+    _, out = run([BIN / "tenon_node_runner", "--device", "cuda", *folders], clock, log, options.node_seconds)
+    found = outcomes(out)
+    wrong = {k: v for k, v in found.items() if v != "ok"}
+    return {"asked": len(folders), "ran": len(found), "passed": len(found) - len(wrong), "wrong": wrong}
+
+
+def zoo_cases(options, work, batch):
+    """Folders in ONNX's layout for the graphs of the zoo, with ONNX Runtime's answers on the CPU."""
+    import onnxruntime
+    folders = []
+    for stripped in sorted(options.zoo.glob("*.onnx")):
+        if options.only and not re.search(options.only, stripped.stem):
+            continue
+        path, folder = inputs.materialized(stripped), work / f"{stripped.stem}-{batch}"
+        data = folder / "test_data_set_0"
+        if not data.is_dir():
+            data.mkdir(parents=True)
+            (folder / "model.onnx").symlink_to(path)
+            known = inputs.Inputs(path, free_dim=128)
+            feeds = known.draw(batch)
+            answers = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, feeds)
+            for kind, arrays in (("input", feeds.values()), ("output", answers)):
+                for i, array in enumerate(arrays):
+                    (data / f"{kind}_{i}.pb").write_bytes(numpy_helper.from_array(np.asarray(array)).SerializeToString())
+        folders.append(folder)
+    return folders
+
+
+def check_zoo(options, clock, log, work):
+    folders = zoo_cases(options, work, 1)
+    found = {}
+    for precision in options.precisions:
+        _, out = run([BIN / "tenon_node_runner", "--device", "cuda", "--precision", precision, "--largest",
+                      TOLERANCE[precision], *folders], clock, log)
+        found[precision] = outcomes(out)
+    return found
+
+
+def time_tenon(stripped, batch, clock, log):
+    path = inputs.materialized(stripped)
+    known = inputs.Inputs(path, free_dim=128)
+    shapes = [f"--shape={n}:{'x'.join(map(str, s))}" for n, s in known.shapes(batch).items()]
+    begin = time.monotonic()
+    engine = ROOT / "build/gpu.engine"
+    code, _ = run([BIN / "tenon", "build", path, "-o", engine, "--device", "cuda", "--precision", "fp16", *shapes], clock, log)
+    built = time.monotonic() - begin
+    if code != 0:
+        return {"error": f"build: exit {code}"}
+    code, out = run([BIN / "tenon", "bench", engine, "--duration", "0.5s", "--json"], clock, log, 60)
+    if code != 0:
+        return {"error": f"bench: exit {code}"}
+    report = json.loads(out)
+    return {"build_s": built, "ms": report.get("queued_ms"), "latency_p50_ms": report["latency_ms"]["p50"],
+            "memory_mib": report["memory_mib"]}
+
+
+def time_peers(tasks, clock, log):
+    _, out = run([sys.executable, ROOT / "bench/gpu_peer.py", *tasks], clock, log)
+    return {(d.get("model", "gemm"), d.get("batch", d.get("gemm"))): d for d in map(json.loads, out.splitlines())}
+
+
+def speed(options, clock, log):
+    names = [p for p in sorted(options.zoo.glob("*.onnx")) if not options.only or re.search(options.only, p.stem)]
+    tasks = [f"{p.stem}:{b}" for p in names for b in options.batches]
+    peers = time_peers(tasks, clock, log) if not options.no_peers else {}
+    found, ratios = {}, []
+    for path in names:
+        for batch in options.batches:
+            if clock.left() < 20:
+                return {"models": found, "geometric_mean": statistics.geometric_mean(ratios) if ratios else None,
+                        "note": "time ran out"}
+            mine, theirs = time_tenon(path, batch, clock, log), peers.get((path.stem, batch), {})
+            entry = {"tenon": mine, "torch": theirs}
+            if mine.get("ms") and theirs.get("best_ms"):
+                entry["speedup"] = theirs["best_ms"] / mine["ms"]
+                ratios.append(entry["speedup"])
+            found[f"{path.stem}:{batch}"] = entry
+            print(f"{path.stem:24} {batch:4}  {mine.get('ms') or mine.get('error')}  torch {theirs.get('best_ms')}  "
+                  f"{entry.get('speedup', 0):.2f}x", flush=True)
+    return {"models": found, "geometric_mean": statistics.geometric_mean(ratios) if ratios else None}
+
+
+def main():
+    cli = argparse.ArgumentParser(description=__doc__)
+    cli.add_argument("--zoo", type=pathlib.Path, required=True)
+    cli.add_argument("--out", type=pathlib.Path, required=True)
+    cli.add_argument("--only", help="graphs of the zoo whose name matches")
+    cli.add_argument("--nodes", help="node tests whose name matches")
+    cli.add_argument("--node-seconds", type=float, default=200)
+    cli.add_argument("--minutes", type=float, default=9)
+    cli.add_argument("--stages", default="doctor,nodes,zoo,speed")
+    cli.add_argument("--precisions", default="fp32,tf32,fp16,bf16")
+    cli.add_argument("--batches", default="1,32")
+    cli.add_argument("--no-peers", action="store_true")
+    options = cli.parse_args()
+    options.precisions = options.precisions.split(",")
+    options.batches = [int(b) for b in options.batches.split(",")]
+    options.out.mkdir(parents=True, exist_ok=True)
+    work = ROOT / "build/gpu-cases"
+    clock, report = Clock(options.minutes), {"schema": "tenon.gpu/1"}
+    smi = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"],
+                         capture_output=True, text=True)
+    report["gpu"] = smi.stdout.strip()
+    for stage in options.stages.split(","):
+        begin = time.monotonic()
+        with open(options.out / f"{stage}.log", "w") as log:
+            if stage == "doctor":
+                report[stage] = run([BIN / "tenon", "doctor"], clock, log)[1]
+                print(report[stage], flush=True)
+            elif stage == "nodes":
+                report[stage] = node_tests(options, clock, log)
+                print({k: v for k, v in report[stage].items() if k != "wrong"}, flush=True)
+                for name, why in list(report[stage]["wrong"].items())[:60]:
+                    print("   ", name, why[:160], flush=True)
+            elif stage == "zoo":
+                report[stage] = check_zoo(options, clock, log, work)
+                for precision, found in report[stage].items():
+                    good = sum(v == "ok" for v in found.values())
+                    print(f"zoo {precision}: {good} of {len(found)}", {k: v[:160] for k, v in found.items() if v != "ok"}, flush=True)
+            elif stage == "speed":
+                report[stage] = speed(options, clock, log)
+                print("geometric mean of speedups:", report[stage]["geometric_mean"], flush=True)
+        report.setdefault("seconds", {})[stage] = round(time.monotonic() - begin, 1)
+        (options.out / "gpu.json").write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -47,9 +47,8 @@ static Status load_step(LoadedPlan& plan, size_t n, const StepPlan& from, const 
     TRY(load_kernel(plan, step, from, devices));
     return load_bodies(step, from, devices);
   }
-  if (step.kind == StepKind::copy && !plan.split) return damaged(*step.node, "a copy, where all memory is the host's");
   if (step.kind == StepKind::dims) step.place = plan.split ? Place::host : Place::device;
-  if (step.kind == StepKind::copy) step.place = step.node->attrs.s("to") == "host" ? Place::host : Place::device;
+  if (step.kind == StepKind::copy && plan.split) step.place = step.node->attrs.s("to") == "host" ? Place::host : Place::device;
   if (step.kind == StepKind::view && step.node->inputs[0] != kNoValue) step.place = plan.place[size_t(step.node->inputs[0])];
   return {};
 }

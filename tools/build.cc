@@ -84,9 +84,9 @@ static std::string summary(const BuildResult& r, const std::string& path, double
   out += cat("intermediate tensors ", human_bytes(uint64_t(memory.peak)), " (lower bound ", human_bytes(uint64_t(memory.lower_bound)), ")",
              trial.loaded ? ", the rest scratch" : "", "\n");
   if (trial.golden) out += cat("  golden     outputs differ by ", scientific(*trial.golden), " of their largest magnitude from the references\n");
-  const std::vector<std::string> fallbacks = list_fallbacks(c);
-  if (!fallbacks.empty()) out += cat("  ", fallbacks.size(), fallbacks.size() == 1 ? " node" : " nodes", " without a kernel of the device, run by the reference:\n");
-  for (const std::string& f : fallbacks) out += cat("    ", f, "\n");
+  const size_t fallbacks = list_fallbacks(c).size();
+  if (fallbacks) out += cat("  ", fallbacks, fallbacks == 1 ? " node" : " nodes", " without a kernel of the device:\n");
+  for (const std::string& f : summarize_fallbacks(c)) out += cat("    ", f, "\n");
   out.pop_back();
   return out;
 }

@@ -172,7 +172,7 @@ static Status inspect_engine(const Options& o, const std::string& path, const st
   print_line("  kernels    ", join(kernels, ", "));
   print_line("  golden     ", escape(c.golden.source));
   if (fallbacks.empty()) print_line("  fallbacks  none");
-  for (const std::string& f : fallbacks) print_line("  fallback   ", escape(f));
+  for (const std::string& f : summarize_fallbacks(c)) print_line("  fallback   ", f);
   if (o.has("memory")) print_memory(c.graph, c.steps, c.profiles);
   if (o.has("layers")) print_layers(layers, true);
   if (o.has("tactics")) print_tactics(layers);

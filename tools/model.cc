@@ -126,7 +126,7 @@ Result<OpenModel> open_model(const Options& o, const std::string& path) {
     progress.update(stage, done, total);
     return true;
   }));
-  for (const std::string& line : list_fallbacks(built.content)) detail("without a kernel of the device: ", line);
+  for (const std::string& line : summarize_fallbacks(built.content)) detail("without a kernel of the device: ", line);
   return OpenModel{TRY(load_built(std::move(built.bytes), choice.ordinal)), true};
 }
 

@@ -53,17 +53,50 @@ std::string make_report(const EngineContent& c, const PassReport& passes) {
   return j.dump(1, ' ', false, json::error_handler_t::replace);
 }
 
-static void collect_fallbacks(const Graph& g, const std::vector<StepPlan>& steps, std::vector<std::string>& out) {
+namespace {
+struct Fallback {
+  const Node* node;
+  const StepPlan* step;
+};
+}  // namespace
+
+static void collect_fallbacks(const Graph& g, const std::vector<StepPlan>& steps, std::vector<Fallback>& out) {
   for (size_t n = 0; n < steps.size(); ++n) {
-    if (steps[n].fallback) out.push_back(cat(describe(g.nodes[n]), ": ", steps[n].reason));
+    if (steps[n].fallback) out.push_back({&g.nodes[n], &steps[n]});
     for (const auto& [attr, body] : steps[n].bodies)
       if (GraphPtr inner = g.nodes[n].attrs.graph(attr)) collect_fallbacks(*inner, body, out);
   }
 }
 
 std::vector<std::string> list_fallbacks(const EngineContent& c) {
+  std::vector<Fallback> found;
+  collect_fallbacks(c.graph, c.steps, found);
   std::vector<std::string> out;
-  collect_fallbacks(c.graph, c.steps, out);
+  for (const Fallback& f : found) out.push_back(cat(describe(*f.node), ": ", f.step->reason));
+  return out;
+}
+
+std::vector<std::string> summarize_fallbacks(const EngineContent& c) {
+  constexpr size_t kNamed = 3;
+  std::vector<Fallback> found;
+  collect_fallbacks(c.graph, c.steps, found);
+  std::vector<std::string> out;
+  std::vector<bool> done(found.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (done[i]) continue;
+    std::vector<std::string> names;
+    for (size_t k = i; k < found.size(); ++k) {
+      if (found[k].node->op != found[i].node->op || found[k].step->reason != found[i].step->reason ||
+          found[k].step->image.backend != found[i].step->image.backend)
+        continue;
+      done[k] = true;
+      names.push_back(cat("'", escape(found[k].node->name), "'"));
+    }
+    const size_t count = names.size();
+    if (count > kNamed) names.resize(kNamed), names.push_back("…");
+    out.push_back(cat(found[i].node->op->name, " on ", found[i].step->image.backend, ", ", count, count == 1 ? " node (" : " nodes (",
+                      join(names, ", "), "): ", found[i].step->reason));
+  }
   return out;
 }
 

@@ -1,5 +1,4 @@
 // tenon doctor: what this machine offers, and what is missing.
-#include <dlfcn.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -9,6 +8,9 @@
 #include <set>
 
 #include "backend/compiler.h"
+#include "backend/cuda/build/nvrtc.h"
+#include "backend/cuda/chip.h"
+#include "backend/cuda/driver.h"
 #include "command.h"
 #include "engine/engine_file.h"
 #include "json.h"
@@ -45,47 +47,6 @@ static std::vector<std::string> cpu_features() {
   return out;
 }
 
-namespace {
-struct Gpus {
-  std::string driver;  // "12.4", or why there is none
-  bool found = false;
-  std::vector<std::string> names;
-};
-}  // namespace
-
-// The driver is asked through its own library, which need not be there.
-static Gpus find_gpus() {
-  Gpus out;
-  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (!library) return out.driver = "libcuda.so.1 is missing", out;
-  auto init = reinterpret_cast<int (*)(unsigned)>(dlsym(library, "cuInit"));
-  auto version = reinterpret_cast<int (*)(int*)>(dlsym(library, "cuDriverGetVersion"));
-  auto count = reinterpret_cast<int (*)(int*)>(dlsym(library, "cuDeviceGetCount"));
-  auto device_name = reinterpret_cast<int (*)(char*, int, int)>(dlsym(library, "cuDeviceGetName"));
-  if (!init || !version || !count || !device_name) return out.driver = "libcuda.so.1 lacks functions of the driver", out;
-  int v = 0, n = 0;
-  if (const int error = init(0)) return out.driver = cat("libcuda.so.1 is there, but cuInit fails with error ", error), out;
-  version(&v);
-  out.driver = cat(v / 1000, ".", v % 1000 / 10);
-  out.found = true;
-  if (count(&n) != 0) n = 0;
-  for (int i = 0; i < n; ++i) {
-    char text[256] = "unknown";
-    device_name(text, sizeof text, i);
-    out.names.push_back(text);
-  }
-  return out;
-}
-
-static std::string library_state(const std::vector<const char*>& names) {
-  for (const char* n : names)
-    if (void* library = dlopen(n, RTLD_LAZY | RTLD_LOCAL)) {
-      dlclose(library);
-      return cat("found (", n, ")");
-    }
-  return "missing";
-}
-
 static Result<int> run(const Options& o) {
   ordered_json j = {{"schema", "tenon.doctor/1"}, {"tenon", kTenonVersion}};
   const double gib = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGE_SIZE)) / 1073741824;
@@ -100,10 +61,19 @@ static Result<int> run(const Options& o) {
     j["devices"].push_back({{"name", device}, {"target", target}, {"available", opened.ok()},
                             {"description", opened.ok() ? (*opened)->description() : opened.status().message()}});
   }
-  const Gpus gpus = find_gpus();
-  j["gpus"] = {{"driver_found", gpus.found}, {"driver", gpus.driver}, {"names", gpus.names}};
-  j["libraries"] = {{"libcuda", gpus.found ? "found (libcuda.so.1)" : "missing"},
-                    {"libnvrtc", library_state({"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"})}};
+  const auto driver = cuda::machine_driver();
+  auto gpus = driver.ok() ? cuda::list_gpus(**driver) : driver.status();
+  j["driver"] = driver.ok() ? cat("CUDA ", (*driver)->cuda_version / 1000, ".", (*driver)->cuda_version % 1000 / 10)
+                            : "none: " + driver.status().message();
+  j["gpus"] = ordered_json::array();
+  if (gpus.ok())
+    for (const cuda::GpuInfo& g : *gpus) {
+      const cuda::Chip* chip = cuda::chip_of_capability(g.major, g.minor);
+      j["gpus"].push_back({{"name", g.name}, {"compute_capability", cat(g.major, ".", g.minor)}, {"multiprocessors", g.multiprocessors},
+                           {"memory_gib", double(g.memory) / 1073741824}, {"target", chip ? cat("cuda:", chip->name) : ""}});
+    }
+  auto nvrtc = cuda::nvrtc_description();
+  j["nvrtc"] = nvrtc.ok() ? *nvrtc : "missing: " + nvrtc.status().to_string();
   if (o.has("json")) {
     print_json(j);
     return int(kOk);
@@ -116,10 +86,13 @@ static Result<int> run(const Options& o) {
   for (const auto& d : j["devices"])
     print_line("device     ", text(d["name"]), d["available"].get<bool>() ? ": " : ": not available: ", text(d["description"]),
                text(d["target"]).empty() ? "" : cat(" (target ", text(d["target"]), ")"));
-  print_line("driver     ", gpus.found ? cat("CUDA ", gpus.driver) : "none: " + gpus.driver);
-  for (const std::string& name : gpus.names) print_line("gpu        ", name);
-  if (gpus.names.empty()) print_line("gpu        none");
-  for (const auto& [name, state] : j["libraries"].items()) print_line("library    ", name, ": ", text(state));
+  print_line("driver     ", text(j["driver"]));
+  for (const auto& g : j["gpus"])
+    print_line("gpu        ", text(g["name"]), ", compute capability ", text(g["compute_capability"]), ", ",
+               g["multiprocessors"].get<int>(), " multiprocessors, ", fixed(g["memory_gib"].get<double>(), 1), " GiB",
+               text(g["target"]).empty() ? ", no target for it" : cat(" (target ", text(g["target"]), ")"));
+  if (j["gpus"].empty()) print_line("gpu        none");
+  print_line("nvrtc      ", text(j["nvrtc"]));
   return int(kOk);
 }
 

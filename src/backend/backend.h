@@ -111,6 +111,11 @@ class Device {
 // Opens a backend's device for an engine built for `target` ("cpu:avx512", "cuda:sm_90a"). Errors: unavailable,
 // incompatible, saying what does not fit.
 Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordinal = 0);
+// The backends there are, whether this machine has such a device or not: "cpu", "cuda", "reference".
+std::vector<std::string> device_names();
+Status unknown_device(const std::string& device);
+// The target that takes over nodes for which a backend has no kernel; null: it has one for every node.
+const char* fallback_of(const std::string& device);
 
 // The devices of an engine by the backend's name (KernelImage::backend): its own first, then those whose kernels take over
 // what it has none for, as create_compilers has them; these run on the host.

@@ -45,6 +45,4 @@ Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string& devic
 using Compilers = std::vector<std::unique_ptr<KernelCompiler>>;
 Result<Compilers> create_compilers(const std::string& device, const std::string& target);
 
-std::vector<std::string> device_names();
-
 }  // namespace tenon

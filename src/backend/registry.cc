@@ -1,7 +1,7 @@
-// The list of backends: the one place that names them all.
+// The list of devices. compilers.cc beside it is the same for the build half, which this one is linked without.
 #include "backend/backend.h"
-#include "backend/compiler.h"
 #include "backend/cpu/cpu.h"
+#include "backend/cuda/cuda.h"
 #include "backend/reference/reference.h"
 
 namespace tenon {
@@ -9,13 +9,13 @@ namespace tenon {
 namespace {
 struct Entry {
   const char* name;
-  Result<std::unique_ptr<KernelCompiler>> (*compiler)(const std::string& target);
   Result<std::shared_ptr<Device>> (*open)(const std::string& target, int ordinal);
   const char* fallback;  // the target that takes over nodes for which it has no kernel; null: it has one for every node
 };
 constexpr Entry kBackends[] = {
-    {"cpu", cpu::create_compiler, cpu::open_device, "reference"},
-    {"reference", reference::create_compiler, reference::open_device, nullptr},
+    {"cpu", cpu::open_device, "reference"},
+    {"cuda", cuda::open_device, "cpu:avx2"},
+    {"reference", reference::open_device, nullptr},
 };
 
 const Entry* find(const std::string& device) {
@@ -25,12 +25,12 @@ const Entry* find(const std::string& device) {
 }
 
 std::string backend_of(const std::string& target) { return target.substr(0, target.find(':')); }
+}  // namespace
 
-Status unknown(const std::string& device) {
+Status unknown_device(const std::string& device) {
   return Status(Code::unavailable, cat("no device '", escape(device), "'; there are: ", join(device_names(), ", ")),
                 "tenon doctor");
 }
-}  // namespace
 
 std::vector<std::string> device_names() {
   std::vector<std::string> names;
@@ -38,30 +38,21 @@ std::vector<std::string> device_names() {
   return names;
 }
 
-Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string& device, const std::string& target) {
+const char* fallback_of(const std::string& device) {
   const Entry* e = find(device);
-  if (!e) return unknown(device);
-  return e->compiler(target);
+  return e ? e->fallback : nullptr;
 }
 
 Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordinal) {
   const Entry* e = find(backend_of(target));
-  if (!e) return unknown(target);
+  if (!e) return unknown_device(target);
   return e->open(target, ordinal);
-}
-
-Result<Compilers> create_compilers(const std::string& device, const std::string& target) {
-  Compilers out;
-  out.push_back(TRY(create_compiler(device, target)));
-  for (const char* next = find(device)->fallback; next; next = find(backend_of(next))->fallback)
-    out.push_back(TRY(create_compiler(backend_of(next), next)));
-  return out;
 }
 
 Result<Devices> open_devices(const std::string& target, int ordinal) {
   Devices out;
   out.push_back({backend_of(target), TRY(open_device(target, ordinal))});
-  for (const char* next = find(backend_of(target))->fallback; next; next = find(backend_of(next))->fallback)
+  for (const char* next = fallback_of(backend_of(target)); next; next = fallback_of(backend_of(next)))
     out.push_back({backend_of(next), TRY(open_device(next))});
   return out;
 }

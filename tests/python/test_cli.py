@@ -385,7 +385,7 @@ def test_opt():
 
 def test_doctor():
     found = tenon_json("doctor", schema="tenon.doctor/1")
-    assert found["cpu"]["cores"] >= 1 and {d["name"] for d in found["devices"]} >= {"cpu", "reference"} and found["libraries"]
+    assert found["cpu"]["cores"] >= 1 and {d["name"] for d in found["devices"]} >= {"cpu", "reference"} and found["driver"] and found["nvrtc"]
     assert "cpu:" in tenon("doctor").stdout
 
 

@@ -39,6 +39,9 @@ Result<std::string> nvrtc_description();
 // Errors: unavailable, no NVRTC; incompatible, one too old for the chip; internal, with the compiler's words; no_kernel,
 // refused.
 Result<Compiled> compile_cuda(const std::string& source, const Chip& chip, const NvrtcOptions& options = {});
+using CompileCuda = Result<Compiled> (*)(const std::string& source, const Chip& chip, const NvrtcOptions& options);
+// For tests: what compile_cuda() calls from now on; null for NVRTC again.
+void replace_nvrtc(CompileCuda compile);
 
 // $TENON_CACHE/cuda, else $XDG_CACHE_HOME/tenon/cuda, else ~/.cache/tenon/cuda; empty where there is none.
 std::string compile_cache_folder();

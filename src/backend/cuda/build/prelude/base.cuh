@@ -243,6 +243,24 @@ template <int N, class T>
 DEVICE Vec<T, N> load_vec(const T* p) { return *reinterpret_cast<const Vec<T, N>*>(p); }
 template <int N, class T>
 DEVICE void store_vec(T* p, const Vec<T, N>& v) { *reinterpret_cast<Vec<T, N>*>(p) = v; }
+// The same where only the first `count` elements are there (more than N: all); the others read as zero, or are not
+// written.
+template <int N, class T>
+DEVICE Vec<T, N> load_part(const T* p, long long count) {
+  if (count >= N) return load_vec<N>(p);
+  Vec<T, N> r = {};
+  UNROLL
+  for (int i = 0; i < N; ++i)
+    if (i < count) r.v[i] = p[i];
+  return r;
+}
+template <int N, class T>
+DEVICE void store_part(T* p, const Vec<T, N>& v, long long count) {
+  if (count >= N) return store_vec(p, v);
+  UNROLL
+  for (int i = 0; i < N; ++i)
+    if (i < count) p[i] = v.v[i];
+}
 
 // ---- reductions ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,269 @@
+#include "backend/cuda/device.h"
+
+#include <xxhash.h>
+
+#include <cstring>
+
+#include "backend/cuda/chip.h"
+#include "backend/cuda/kernel.h"
+#include "backend/cuda/stream.h"
+
+namespace tenon::cuda {
+
+// ---- opening -----------------------------------------------------------------------------------------------------
+
+static MemoryId next_memory_id() {
+  static std::atomic<MemoryId> next = kHostMemory;
+  return ++next;
+}
+
+CudaDevice::CudaDevice(const Driver& driver, int ordinal, const GpuInfo& gpu, int device, Context context)
+    : driver_(driver), ordinal_(ordinal), gpu_(gpu), device_(device), context_(context), memory_id_(next_memory_id()), pool_(driver) {}
+
+CudaDevice::~CudaDevice() {
+  {
+    Current current(*this);
+    pool_.trim();
+  }
+  driver_.release_context(device_);
+}
+
+Result<std::shared_ptr<CudaDevice>> CudaDevice::open(const Driver& driver, int ordinal, const GpuInfo& gpu) {
+  // One for each ordinal; and for each driver, as tests have their own.
+  static std::mutex mutex;
+  static auto* open_ones = new std::map<std::pair<const Driver*, int>, std::weak_ptr<CudaDevice>>;
+  std::lock_guard lock(mutex);
+  std::weak_ptr<CudaDevice>& known = (*open_ones)[{&driver, ordinal}];
+  if (std::shared_ptr<CudaDevice> d = known.lock()) {
+    // A fresh context needs the old one to be gone.
+    if (Status s = d->alive(); !s.ok()) return s.with_remedy("close every engine on this GPU, then open them again");
+    return d;
+  }
+  int device = 0;
+  Context context = nullptr;
+  int error = driver.device(&device, ordinal);
+  if (!error) error = driver.retain_context(&context, device);
+  if (error) return Status(Code::unavailable, cat("GPU ", ordinal, " (", gpu.name, ") cannot be used: ", error_text(driver, error)), "check with nvidia-smi");
+  std::shared_ptr<CudaDevice> d(new CudaDevice(driver, ordinal, gpu, device, context));
+  known = d;
+  return d;
+}
+
+Result<std::string> target_of_machine(int ordinal) {
+  const Driver* driver = TRY(machine_driver());
+  const std::vector<GpuInfo> gpus = TRY(list_gpus(*driver));
+  if (ordinal < 0 || size_t(ordinal) >= gpus.size()) return make_status(Code::unavailable, "there is no GPU ", ordinal, ", only ", gpus.size());
+  const GpuInfo& g = gpus[size_t(ordinal)];
+  if (const Chip* c = chip_of_capability(g.major, g.minor)) return cat("cuda:", c->name);
+  return Status(Code::unavailable, cat("GPU ", ordinal, " (", g.name, ") has compute capability ", g.major, ".", g.minor, ", for which there is no target"),
+                "use --device cpu");
+}
+
+Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordinal) {
+  const Chip chip = TRY(chip_of_target(target));
+  const Driver* driver = TRY(machine_driver());
+  const std::vector<GpuInfo> gpus = TRY(list_gpus(*driver));
+  if (ordinal < 0 || size_t(ordinal) >= gpus.size())
+    return Status(Code::unavailable, cat("there is no GPU ", ordinal, "; this machine has ", gpus.size()), "tenon doctor lists them");
+  const GpuInfo& g = gpus[size_t(ordinal)];
+  if (!runs_on(chip, g.major, g.minor)) {
+    auto own = target_of_machine(ordinal);
+    return Status(Code::incompatible,
+                  cat("the engine was built for ", chip.name, ", but GPU ", ordinal, " (", g.name, ") has compute capability ", g.major, ".", g.minor),
+                  own.ok() ? cat("build it for this GPU: --target ", *own) : own.status().message());
+  }
+  return std::shared_ptr<Device>(TRY(CudaDevice::open(*driver, ordinal, g)));
+}
+
+std::string CudaDevice::description() const {
+  return cat(gpu_.name, ", compute capability ", gpu_.major, ".", gpu_.minor, ", ", gpu_.multiprocessors, " multiprocessors, ",
+             human_bytes(uint64_t(gpu_.memory)), ", driver for CUDA ", driver_.cuda_version / 1000, ".", driver_.cuda_version % 1000 / 10);
+}
+
+// ---- errors ------------------------------------------------------------------------------------------------------
+
+Status CudaDevice::alive() const {
+  std::lock_guard lock(mutex_);
+  return fault_;
+}
+
+Status CudaDevice::failed(int error, const std::string& doing) {
+  const Code code = error == kErrorOutOfMemory ? Code::out_of_memory : Code::internal;
+  Status s(code, cat("GPU ", ordinal_, " fails to ", doing, ": ", error_text(driver_, error)),
+           is_fatal(error) ? "close every engine on this GPU, then open them again" : "");
+  if (is_fatal(error)) {
+    std::lock_guard lock(mutex_);
+    if (fault_.ok()) fault_ = s;
+  }
+  return s;
+}
+
+// ---- memory ------------------------------------------------------------------------------------------------------
+
+std::shared_ptr<Buffer> CudaDevice::allocate(int64_t bytes) {
+  if (bytes < 0 || !alive().ok()) return nullptr;
+  Current current(*this);
+  const DevicePtr address = pool_.allocate(bytes);
+  if (!address) return nullptr;
+  std::shared_ptr<const void> owner(reinterpret_cast<const void*>(address), [device = shared_from_this()](const void* p) {
+    Current free_in(*device);
+    device->pool_.free(reinterpret_cast<DevicePtr>(p));
+  });
+  return Buffer::borrow(reinterpret_cast<const void*>(address), bytes, std::move(owner), memory_id_);
+}
+
+std::shared_ptr<Buffer> CudaDevice::allocate_staging(int64_t bytes) {
+  if (bytes < 0 || !alive().ok()) return nullptr;
+  Current current(*this);
+  void* address = nullptr;
+  const int64_t size = bytes ? bytes : 1;
+  if (driver_.host_alloc(&address, size_t(size), 0) != 0 || !address) return nullptr;
+  {
+    std::lock_guard lock(staging_mutex_);
+    staging_[static_cast<const char*>(address)] = size;
+  }
+  std::shared_ptr<const void> owner(address, [device = shared_from_this()](const void* p) {
+    {
+      std::lock_guard lock(device->staging_mutex_);
+      device->staging_.erase(static_cast<const char*>(p));
+    }
+    Current free_in(*device);
+    device->driver_.host_free(const_cast<void*>(p));
+  });
+  return Buffer::borrow(address, bytes, std::move(owner));
+}
+
+bool CudaDevice::is_staging(const void* p) const {
+  const char* at = static_cast<const char*>(p);
+  std::lock_guard lock(staging_mutex_);
+  auto it = staging_.upper_bound(at);
+  return it != staging_.begin() && at < std::prev(it)->first + std::prev(it)->second;
+}
+
+Status CudaDevice::copy(Stream& stream, void* to, const void* from, int64_t bytes, Copy direction) {
+  if (bytes == 0) return {};
+  TRY(alive());
+  auto& s = static_cast<CudaStream&>(stream);
+  if (s.recording() && direction != Copy::device_to_device) return internal_error("copies between host and device cannot be recorded");
+  Current current(*this);
+  const auto size = size_t(bytes);
+  const auto a = reinterpret_cast<DevicePtr>(to), b = reinterpret_cast<DevicePtr>(from);
+  int error = 0;
+  switch (direction) {
+    case Copy::host_to_device: error = driver_.copy_to_device_async(a, from, size, s.active()); break;
+    case Copy::device_to_host: error = driver_.copy_to_host_async(to, b, size, s.active()); break;
+    case Copy::device_to_device: error = driver_.copy_within_async(a, b, size, s.active()); break;
+  }
+  if (error) return failed(error, cat("copy ", human_bytes(uint64_t(bytes))));
+  s.issued(nullptr);
+  // The driver stages ordinary memory before it returns, unless the GPU reads it by itself.
+  if (direction == Copy::host_to_device && gpu_.pageable_access && !is_staging(from)) return s.synchronize();
+  return {};
+}
+
+static std::string content_key(const Tensor& t) {
+  const XXH128_hash_t h = XXH3_128bits(t.data(), size_t(t.bytes()));
+  return cat(uint64_t(h.high64), ".", uint64_t(h.low64), ".", t.bytes());
+}
+
+Result<std::shared_ptr<Buffer>> CudaDevice::upload(const Tensor& data) {
+  TRY(alive());
+  const std::string key = content_key(data);
+  {
+    std::lock_guard lock(mutex_);
+    if (auto known = uploads_[key].lock()) return known;
+  }
+  auto buffer = allocate(data.bytes());
+  if (!buffer) return Status(Code::out_of_memory, cat("no device memory for ", human_bytes(uint64_t(data.bytes())), " of weights"), "a GPU with more free memory");
+  Current current(*this);
+  if (const int error = data.bytes() ? driver_.copy_to_device(reinterpret_cast<DevicePtr>(buffer->data()), data.data(), size_t(data.bytes())) : 0)
+    return failed(error, "copy weights");
+  std::lock_guard lock(mutex_);
+  uploads_[key] = buffer;
+  return buffer;
+}
+
+// ---- machine code ------------------------------------------------------------------------------------------------
+
+// The driver is given an address and no size, so what the headers say must lie within the file.
+static bool is_whole_elf(const char* p, uint64_t size) {
+  auto number = [&](uint64_t at, int bytes) {
+    uint64_t v = 0;
+    std::memcpy(&v, p + at, size_t(bytes));
+    return v;
+  };
+  if (size < 64 || p[4] != 2) return false;  // 64 bits
+  const uint64_t sections = number(0x28, 8), each = number(0x3a, 2), count = number(0x3c, 2);
+  const uint64_t segments = number(0x20, 8), segment_each = number(0x36, 2), segment_count = number(0x38, 2);
+  auto inside = [&](uint64_t offset, uint64_t bytes) { return offset <= size && bytes <= size - offset; };
+  if (each < 64 || !inside(sections, each * count) || !inside(segments, segment_each * segment_count)) return false;
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t at = sections + i * each;
+    constexpr uint64_t kNoBits = 8;
+    if (number(at + 4, 4) != kNoBits && !inside(number(at + 0x18, 8), number(at + 0x20, 8))) return false;
+  }
+  for (uint64_t i = 0; i < segment_count && segment_each >= 56; ++i) {
+    const uint64_t at = segments + i * segment_each;
+    if (!inside(number(at + 8, 8), number(at + 0x20, 8))) return false;
+  }
+  return true;
+}
+
+Result<std::shared_ptr<LoadedModule>> CudaDevice::load_module(const Tensor& code) {
+  TRY(alive());
+  std::string image(code.as<char>(), size_t(code.bytes()));  // ends with a zero, as images that are text must
+  if (starts_with(image, "\x7f" "ELF") && !is_whole_elf(image.data(), image.size()))
+    return Status(Code::data_loss, "the step's machine code is damaged", "build the engine again");
+  const std::string key = content_key(code);
+  std::lock_guard lock(mutex_);
+  if (auto known = modules_[key].lock()) return known;
+  auto m = std::make_shared<LoadedModule>();
+  m->device = shared_from_this();
+  Current current(*this);
+  if (const int error = driver_.module_load(&m->module, image.data())) {
+    m->module = nullptr;
+    if (error == kErrorOutOfMemory) return Status(Code::out_of_memory, "no device memory for machine code", "a GPU with more free memory");
+    return Status(Code::incompatible, cat("the driver does not take the engine's machine code: ", error_text(driver_, error)),
+                  "update the driver, or build the engine again for this GPU");
+  }
+  modules_[key] = m;
+  return m;
+}
+
+LoadedModule::~LoadedModule() {
+  if (!module) return;
+  CudaDevice::Current current(*device);
+  device->driver().module_unload(module);
+}
+
+Result<Function> LoadedModule::function(const std::string& name) const {
+  CudaDevice::Current current(*device);
+  Function f = nullptr;
+  if (const int error = device->driver().module_function(&f, module, name.c_str()))
+    return Status(Code::data_loss, cat("the engine's machine code has no kernel '", escape(name), "': ", error_text(device->driver(), error)), "build the engine again");
+  return f;
+}
+
+Status LoadedModule::allow_shared(Function f, int bytes) {
+  constexpr int kWithoutAsking = 48 * 1024;
+  std::lock_guard lock(mutex_);
+  int& allowed = shared_.try_emplace(f, kWithoutAsking).first->second;
+  if (bytes <= allowed) return {};
+  CudaDevice::Current current(*device);
+  if (const int error = device->driver().function_attribute(f, kMaxDynamicShared, bytes))
+    return device->failed(error, cat("give a kernel ", human_bytes(uint64_t(bytes)), " of shared memory"));
+  allowed = bytes;
+  return {};
+}
+
+// ---- the rest of the contract ------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<Stream>> CudaDevice::create_stream(int) { return CudaStream::create(shared_from_this()); }
+
+Result<std::unique_ptr<Stream>> CudaDevice::wrap_stream(void* handle) {
+  return CudaStream::wrap(shared_from_this(), static_cast<StreamHandle>(handle));
+}
+
+Result<std::unique_ptr<Kernel>> CudaDevice::load(const KernelSource& source) { return load_kernel(shared_from_this(), source); }
+
+}  // namespace tenon::cuda

@@ -1,0 +1,130 @@
+#include "backend/cuda/stream.h"
+
+namespace tenon::cuda {
+
+namespace {
+
+class CudaRecording : public Recording {
+ public:
+  CudaRecording(std::shared_ptr<CudaDevice> device, CudaStream& stream, GraphExec exec, NodeNames nodes)
+      : device_(std::move(device)), stream_(stream), exec_(exec), nodes_(std::move(nodes)) {}
+  ~CudaRecording() override {
+    CudaDevice::Current current(*device_);
+    device_->driver().graph_exec_destroy(exec_);
+  }
+  Status replay() override {
+    TRY(device_->alive());
+    CudaDevice::Current current(*device_);
+    if (const int error = device_->driver().graph_launch(exec_, stream_.active())) return device_->failed(error, "replay a recording");
+    stream_.issued(nodes_);
+    return {};
+  }
+
+ private:
+  std::shared_ptr<CudaDevice> device_;
+  CudaStream& stream_;
+  GraphExec exec_;
+  NodeNames nodes_;
+};
+
+}  // namespace
+
+CudaStream::CudaStream(std::shared_ptr<CudaDevice> device, StreamHandle handle, bool owned)
+    : device_(std::move(device)), handle_(handle), owned_(owned), progress_(device_->pool().add_stream()) {}
+
+Result<std::unique_ptr<Stream>> CudaStream::create(std::shared_ptr<CudaDevice> device) {
+  TRY(device->alive());
+  CudaDevice::Current current(*device);
+  StreamHandle handle = nullptr;
+  if (const int error = device->driver().stream_create(&handle, kStreamNonBlocking)) return device->failed(error, "create a stream");
+  return std::unique_ptr<Stream>(new CudaStream(std::move(device), handle, true));
+}
+
+Result<std::unique_ptr<Stream>> CudaStream::wrap(std::shared_ptr<CudaDevice> device, StreamHandle handle) {
+  TRY(device->alive());
+  return std::unique_ptr<Stream>(new CudaStream(std::move(device), handle, false));
+}
+
+CudaStream::~CudaStream() {
+  const Driver& d = device_->driver();
+  CudaDevice::Current current(*device_);
+  if (recording_) {
+    GraphHandle graph = nullptr;
+    if (d.end_capture(capture_, &graph) == 0 && graph) d.graph_destroy(graph);
+  }
+  // Memory that was let go waits for this stream. A stream of the caller's may be gone already, so there all is waited for.
+  if (progress_->issued > progress_->done) owned_ ? d.stream_synchronize(handle_) : d.synchronize_context();
+  progress_->done = progress_->issued.load();
+  if (capture_) d.stream_destroy(capture_);
+  if (owned_) d.stream_destroy(handle_);
+}
+
+void CudaStream::issued(const NodeNames& nodes) {
+  ++progress_->issued;
+  if (!nodes) return;
+  std::vector<NodeNames>& list = recording_ ? recorded_ : since_wait_;
+  // A caller's own stream may never be waited for here.
+  if (!recording_ && list.size() >= 10000) list.erase(list.begin(), list.begin() + 5000);
+  list.push_back(nodes);
+}
+
+std::string CudaStream::names_of_work() const {
+  constexpr size_t kMost = 12;
+  std::vector<std::string> names;
+  size_t more = 0;
+  for (const NodeNames& n : since_wait_)
+    for (const std::string& name : *n) names.size() < kMost ? names.push_back(name) : void(++more);
+  if (names.empty()) return "";
+  return cat("; since the last wait it was given: ", join(names, ", "), more ? cat(" and ", more, " more") : "");
+}
+
+Status CudaStream::synchronize() {
+  TRY(device_->alive());
+  if (recording_) return internal_error("a stream cannot be waited for while it records");
+  const uint64_t issued = progress_->issued;
+  CudaDevice::Current current(*device_);
+  if (const int error = device_->driver().stream_synchronize(handle_)) {
+    const std::string work = names_of_work();
+    since_wait_.clear();
+    const Status s = device_->failed(error, "finish its work");
+    return Status(s.code(), s.message() + work, s.remedy());
+  }
+  since_wait_.clear();
+  progress_->done = issued;
+  return {};
+}
+
+// The work is captured from a stream of its own, so that a caller's stream may be any, the default one too.
+Status CudaStream::begin_recording() {
+  TRY(device_->alive());
+  if (recording_) return internal_error("the stream records already");
+  const Driver& d = device_->driver();
+  CudaDevice::Current current(*device_);
+  if (!capture_)
+    if (const int error = d.stream_create(&capture_, kStreamNonBlocking)) return device_->failed(error, "create a stream");
+  if (const int error = d.begin_capture(capture_, kCaptureThreadLocal)) return device_->failed(error, "begin a recording");
+  recording_ = true;
+  recorded_.clear();
+  return {};
+}
+
+Result<std::unique_ptr<Recording>> CudaStream::end_recording() {
+  if (!recording_) return internal_error("the stream records nothing");
+  recording_ = false;
+  TRY(device_->alive());
+  const Driver& d = device_->driver();
+  CudaDevice::Current current(*device_);
+  GraphHandle graph = nullptr;
+  GraphExec exec = nullptr;
+  if (const int error = d.end_capture(capture_, &graph)) return device_->failed(error, "end a recording");
+  if (!graph) return internal_error("the recording is lost");
+  const int error = d.graph_instantiate(&exec, graph, 0);
+  d.graph_destroy(graph);
+  if (error) return device_->failed(error, "prepare a recording");
+  auto names = std::make_shared<std::vector<std::string>>();
+  for (const NodeNames& n : recorded_) names->insert(names->end(), n->begin(), n->end());
+  recorded_.clear();
+  return std::unique_ptr<Recording>(std::make_unique<CudaRecording>(device_, *this, exec, std::move(names)));
+}
+
+}  // namespace tenon::cuda

@@ -1,0 +1,43 @@
+// A stream of the device, and recordings of what was put on it (CUDA graphs).
+#pragma once
+
+#include "backend/cuda/device.h"
+
+namespace tenon::cuda {
+
+// The nodes that a launch does the work of, for messages about faults that show up later.
+using NodeNames = std::shared_ptr<const std::vector<std::string>>;
+
+class CudaStream : public Stream {
+ public:
+  static Result<std::unique_ptr<Stream>> create(std::shared_ptr<CudaDevice> device);
+  static Result<std::unique_ptr<Stream>> wrap(std::shared_ptr<CudaDevice> device, StreamHandle handle);
+  ~CudaStream() override;
+
+  Status synchronize() override;
+  bool can_record() const override { return true; }
+  Status begin_recording() override;
+  Result<std::unique_ptr<Recording>> end_recording() override;
+
+  CudaDevice& device() { return *device_; }
+  // Where work goes: the stream itself, or while recording the stream that is captured.
+  StreamHandle active() const { return recording_ ? capture_ : handle_; }
+  StreamHandle handle() const { return handle_; }
+  bool recording() const { return recording_; }
+  // To be called after each piece of work; `nodes` may be null.
+  void issued(const NodeNames& nodes);
+
+ private:
+  CudaStream(std::shared_ptr<CudaDevice> device, StreamHandle handle, bool owned);
+  std::string names_of_work() const;
+
+  std::shared_ptr<CudaDevice> device_;
+  const StreamHandle handle_;
+  const bool owned_;
+  StreamHandle capture_ = nullptr;
+  bool recording_ = false;
+  std::shared_ptr<Progress> progress_;
+  std::vector<NodeNames> since_wait_, recorded_;
+};
+
+}  // namespace tenon::cuda

@@ -1,0 +1,58 @@
+// The elementwise part behind a product or convolution: what it reads, and the text that computes it on accumulators.
+#pragma once
+
+#include "backend/cuda/build/source.h"
+
+namespace tenon::cuda {
+
+// The anchor of a request: the node itself, or the first node of a fused body.
+struct Anchor {
+  const Node* node = nullptr;
+  const Graph* graph = nullptr;  // that the node belongs to: the request's, or the body
+  GraphPtr body;                 // null: not fused
+  // The request's input for input i of the anchor node; -1: absent or a constant inside the body.
+  std::vector<int> inputs;
+
+  int input(size_t i) const { return i < inputs.size() ? inputs[i] : -1; }
+};
+// REQUIRES: a fused body's first node is the anchor.
+Anchor anchor_of(const KernelRequest& r);
+
+// An operand of the epilogue, read beside the result's element in row m, column n.
+struct EpilogueOperand {
+  int input = -1;  // of the request
+  DType type = DType::none;
+  bool full = false;     // lies as the result does; else the place is m * row + column * col
+  Dim row = 0, col = 0;  // strides in elements
+};
+
+struct Epilogue {
+  DType out = DType::none;
+  DType sum = DType::f32;  // what accumulators are: f32, f64 or an integer
+  // alpha * sum + beta * bias, before the program.
+  double alpha = 1, beta = 1;
+  EpilogueOperand bias;                  // input -1: none
+  bool has_program = false;
+  ScalarProgram program;
+  int seed = -1;                         // the program's input that is the result so far
+  std::vector<EpilogueOperand> operands; // of the program's inputs; input -1: not read
+};
+
+// The epilogue of a request whose result, of shape `out`, has columns along dimension `column` (the last one, or the
+// channel of a channels-first tensor). Errors: unsupported, what the body holds does not fit.
+Result<Epilogue> make_epilogue(const KernelRequest& r, const Anchor& anchor, const OperandDims& dims, size_t column);
+
+// How the text finds what it needs: names of expressions in the kernel.
+struct EpilogueText {
+  std::string sums;    // an array of VEC accumulators
+  std::string row;     // the row m, an int
+  std::string column;  // the first column, an int, counted over all groups
+  std::string at;      // the place of the first element in the result, in elements
+  std::string index;   // "int" or "long long"
+  int vec = 1;
+};
+// Statements that finish VEC neighbouring sums and store them. `out` is the name of the result's address. Parameters for
+// the operands are added to `k`.
+Result<std::string> epilogue_text(KernelWriter& k, const Epilogue& e, const EpilogueText& names, const std::string& out);
+
+}  // namespace tenon::cuda

@@ -1,0 +1,58 @@
+// Products with a few rows: limited by reading B once, so a warp (or SPLITS of them) takes one column, a chunk of k for
+// each lane.
+#include "backend/cuda/build/families/gemm_frame.h"
+
+namespace tenon::cuda {
+
+Status write_rows(const Product& p, const Tile& t, Program& out) {
+  GemmFrame f(p, t);
+  KernelWriter& k = f.k;
+  const int chunk = 128 / bits(p.type), run = std::max(1, run_length(p.b, chunk));
+  const bool whole = run_length(p.a, chunk) >= run;  // A's rows can be read in the same vectors
+  const bool half = bits(p.type) == 16;
+  const auto number = [&](const char* e) { return cat(half ? "to_float(" : "Acc(", e, ")"); };
+  const Names holes{{"rows", k.size(p.m)}, {"run", cat(run)}, {"K", k.size(p.k)}, {"a", f.a}, {"b", f.b}, {"lda", k.size(p.a.ld)},
+                    {"ldb", k.size(p.b.ld)}, {"x", number("x.v[e]")}, {"w", number("w.v[e]")},
+                    {"read", whole ? "const Vec<T, V> x = load_vec<V>(a_row + k);\n"
+                                   : "Vec<T, V> x;\nUNROLL\nfor (int e = 0; e < V; ++e) {\nx.v[e] = T{};\nif (k + e < K) x.v[e] = a_row[k + e];\n}\n"}};
+  k.body = f.constants() + TRY(f.position()) + expand(R"(constexpr int ROWS = $rows, V = $run;
+const int lane = tid % 32, warp = tid / 32, part = warp % SPLITS, column = col0 + warp / SPLITS, K = $K;
+const T* const b_row = $b + b_batch + (Index)(column < N ? column : 0) * $ldb;
+Acc sums[ROWS] = {};
+PDL_WAIT;
+PDL_LAUNCH;
+#pragma unroll 4
+for (int k = (part * 32 + lane) * V; k < K; k += SPLITS * 32 * V) {
+const Vec<T, V> w = load_vec<V>(b_row + k);
+UNROLL
+for (int m = 0; m < ROWS; ++m) {
+const T* const a_row = $a + a_batch + (Index)m * $lda;
+$read UNROLL
+for (int e = 0; e < V; ++e) sums[m] += $x * $w;
+}
+}
+UNROLL
+for (int m = 0; m < ROWS; ++m) sums[m] = reduce_warp(sums[m], Sum());
+)", holes);
+  if (t.splits > 1)
+    k.body += R"(__shared__ Acc parts[THREADS / 32][ROWS];
+if (lane == 0) {
+UNROLL
+for (int m = 0; m < ROWS; ++m) parts[warp][m] = sums[m];
+}
+__syncthreads();
+UNROLL
+for (int m = 0; m < ROWS; ++m) {
+sums[m] = parts[warp - part][m];
+UNROLL
+for (int s = 1; s < SPLITS; ++s) sums[m] += parts[warp - part + s][m];
+}
+)";
+  k.body += cat("if (lane == 0 && part == 0 && column < N) {\nUNROLL\nfor (int row = 0; row < ROWS; ++row) {\nconst Acc c[1] = {sums[row]};\n",
+                TRY(f.finish()), "}\n}\n");
+  out.source += k.text();
+  out.recipe.launches.push_back(k.launch({ceil_div(p.n, t.bn) * product(p.batch)}, {t.threads()}));
+  return {};
+}
+
+}  // namespace tenon::cuda

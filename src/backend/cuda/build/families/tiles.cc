@@ -1,0 +1,122 @@
+#include "backend/cuda/build/families/tiles.h"
+
+#include <algorithm>
+
+namespace tenon::cuda {
+
+int64_t likely_size(const Dim& d) {
+  const auto v = d.eval([](const std::string& symbol) -> std::optional<int64_t> {
+    return symbol.size() > 2 && symbol.substr(symbol.size() - 2) == "_0" ? 8 : 128;
+  });
+  return std::max<int64_t>(v.value_or(128), 1);
+}
+
+static double ceil_of(double a, double b) { return double((int64_t(a) + int64_t(b) - 1) / int64_t(b)); }
+
+double tile_cost(const Product& p, const Tile& t, const Chip& chip) {
+  const double m = double(likely_size(p.m)), n = double(likely_size(p.n)), k = double(likely_size(p.k)), batch = double(likely_size(product(p.batch)));
+  const double bytes = bits(p.type) / 8.0, sms = chip.multiprocessors;
+  // Per multiprocessor and clock: what the second-level cache, and the device's memory, give when all ask.
+  constexpr double kCache = 46, kMemory = 18, kLaunch = 1500, kFill = 700;
+  const double floor = batch * (m * k + n * k + m * n) * bytes / (kMemory * sms);
+  if (t.kind == Tile::rows) {
+    // Reading B is all there is; few columns cannot ask for it fast enough.
+    const double warps = batch * n * t.splits, busy = std::min(1.0, warps / (sms * 16));
+    return kFill + batch * n * k * bytes / (kMemory * sms * busy) + 20 * m;
+  }
+  const double tiles = ceil_of(m, t.bm) * ceil_of(n, t.bn) * batch * t.splits;
+  const int64_t shared = shared_bytes(p, t);
+  const int registers = t.kind == Tile::mma ? t.wm * t.wn / 32 + 96 : t.wm * t.wn * int(bytes) / 4 + 80;
+  const int resident = std::max<int>(1, int(std::min<int64_t>({chip.shared_per_block / std::max<int64_t>(shared, 1), 65536 / (std::min(registers, 255) * t.threads()), 8})));
+  const double blocks_of_k = ceil_of(ceil_of(k, t.bk), t.splits);
+  // One block's work on its own: operands from the cache, shared memory, arithmetic.
+  const double load = (t.bm + t.bn) * t.bk * bytes / kCache;
+  // Each warp reads its own rows of both operands; gathered elements cost instructions.
+  double shared_read, math;
+  if (t.kind == Tile::mma) {
+    const double warps = t.threads() / 32.0;
+    shared_read = ((t.wm + t.wn) * t.bk * bytes * warps + (t.bm + t.bn) * t.bk * bytes) / 128;
+    // mma.sync reaches about 60% of what the chip's own instruction would on Hopper.
+    math = 2.0 * t.bm * t.bn * t.bk / (chip.wgmma ? 2500.0 : 2048.0) * (bytes / 2);
+  } else {
+    shared_read = double(t.bm) * t.bn * t.bk * bytes * (1.0 / t.wm + 1.0 / t.wn) / 128;
+    math = double(t.bm) * t.bn * t.bk / (bytes == 8 ? 64.0 : 128.0) * 1.15;
+  }
+  const int run = run_length(p.a, int(16 / bytes));
+  const double gather = p.a.form == Matrix::pixels ? (run * bytes >= 16 ? 10.0 : 20.0) : run == 1 ? 6.0 : 4.0;
+  const double issue = double(t.bm) * t.bk / std::max(1, run) * gather / 128 + 40;
+  const double step = std::max({load, shared_read, math, issue});
+  // A block alone on its multiprocessor waits for what it loads; several hide each other's waits.
+  const double waves = ceil_of(tiles, sms * resident), last = tiles - (waves - 1) * sms * resident;
+  const double occupied = waves > 1 ? resident : std::max(1.0, std::min<double>(resident, ceil_of(last, sms)));
+  const double latency = t.kind == Tile::mma ? 600.0 / (std::max(1, t.stages - 1) * occupied) : 350.0 / occupied;
+  const double loop = blocks_of_k * std::max(step, latency / occupied);
+  const double store = t.bm * t.bn * (t.splits > 1 ? 4.0 : bytes) / kCache + t.bm * t.bn * 8.0 / (t.threads() / 32.0) / 32.0 / 4.0;
+  double cost = kFill + waves * occupied * (loop + store);
+  if (t.splits > 1) cost += kLaunch + batch * m * n * (t.splits + 1) * 4 / (kCache * sms);
+  return std::max(cost, floor);
+}
+
+static std::vector<Tile> candidates(const Product& p) {
+  std::vector<Tile> all;
+  const int bytes = bits(p.type) / 8;
+  const auto mma = [&](int bm, int bn, int wm, int wn) {
+    for (int k_bytes : {64, 128})
+      for (int stages : {4, 3, 2}) all.push_back({Tile::mma, bm, bn, k_bytes / bytes, wm, wn, stages, 1});
+  };
+  mma(128, 256, 64, 64);
+  mma(256, 128, 64, 64);
+  mma(128, 128, 64, 32);
+  mma(128, 64, 32, 32);
+  mma(64, 128, 32, 32);
+  mma(64, 64, 32, 16);
+  mma(256, 64, 64, 32);
+  mma(64, 256, 32, 64);
+  mma(128, 32, 32, 16);
+  mma(32, 128, 16, 32);
+  mma(32, 64, 16, 16);
+  mma(64, 32, 16, 16);
+  mma(16, 64, 16, 16);
+  mma(16, 128, 16, 32);
+  mma(32, 32, 16, 16);
+  const auto simt = [&](int bm, int bn, int bk, int tm, int tn) { all.push_back({Tile::simt, bm, bn, bk, tm, tn, 2, 1}); };
+  if (bytes == 4) {
+    simt(128, 128, 16, 8, 8);
+    simt(128, 64, 16, 8, 4);
+    simt(64, 128, 16, 4, 8);
+  }
+  simt(64, 64, 16, 4, 4);
+  simt(32, 64, 16, 4, 4);
+  simt(64, 32, 16, 4, 4);
+  simt(32, 32, 16, 4, 4);
+  // Shared sums over k, where there are few tiles.
+  const size_t whole = all.size();
+  for (size_t i = 0; i < whole; ++i)
+    for (int splits : {2, 3, 4, 6, 8, 12, 16}) {
+      Tile t = all[i];
+      t.splits = splits;
+      // Each part has something to add.
+      const int64_t blocks = (likely_size(p.k) + t.bk - 1) / t.bk, share = (blocks + splits - 1) / splits;
+      if (share >= 4 && share * (splits - 1) < blocks) all.push_back(t);
+    }
+  if (p.m.is_const() && p.m.constant() <= 4)
+    for (int splits : {1, 4}) all.push_back({Tile::rows, 0, 4 / splits, 0, 0, 0, 1, splits});
+  return all;
+}
+
+Result<Tile> choose_tile(const Product& p, const Chip& chip) {
+  const Tile* best = nullptr;
+  double least = 0;
+  const std::vector<Tile> all = candidates(p);
+  for (const Tile& t : all) {
+    if (!fits(p, t, chip)) continue;
+    const double cost = tile_cost(p, t, chip);
+    if (best && cost >= least) continue;
+    best = &t;
+    least = cost;
+  }
+  if (!best) return unsupported("no kernel for products of ", name(p.type));
+  return *best;
+}
+
+}  // namespace tenon::cuda

@@ -2,7 +2,7 @@
 // neighbouring outputs of a row, so that what it loads of a row serves several windows.
 #include "backend/cuda/build/families/common.h"
 #include "backend/cuda/build/families/conv_plan.h"
-#include "backend/cuda/build/families/expand.h"
+#include "backend/cuda/build/families/names.h"
 
 namespace tenon::cuda {
 

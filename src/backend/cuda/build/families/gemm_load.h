@@ -2,7 +2,7 @@
 #pragma once
 
 #include "backend/cuda/build/families/common.h"
-#include "backend/cuda/build/families/expand.h"
+#include "backend/cuda/build/families/names.h"
 #include "backend/cuda/build/families/gemm_source.h"
 
 namespace tenon::cuda {

@@ -20,6 +20,7 @@ class CudaCompiler : public KernelCompiler {
   explicit CudaCompiler(const Chip& chip) : chip_(chip) {}
   std::string target() const override { return cat("cuda:", chip_.name); }
   bool on_host() const override { return false; }
+  std::vector<std::string> precisions() const override { return {"fp32", "tf32", "fp16", "bf16"}; }
   KernelAnswer supports(const KernelRequest& r) const override { return choose(r).second; }
   Result<KernelImage> compile(const KernelRequest& r) override {
     const Family* f = choose(r).first;

@@ -3,10 +3,12 @@
 
 namespace tenon::cuda {
 
-extern const Family kPointwise;
+extern const Family kMatMul, kConv, kPointwise, kReduce, kArgReduce, kSoftmax, kNorm, kBatchNorm, kPool, kTranspose, kGather, kScatter, kConcat,
+    kSlice, kExpand, kPad, kResize, kCumulative, kTopK, kRearrange;
 
 static constexpr const Family* kFamilies[] = {
-    &kPointwise,
+    &kMatMul,    &kConv,      &kPointwise, &kReduce,  &kArgReduce,  &kSoftmax,    &kNorm,      &kBatchNorm, &kPool,    &kTranspose,
+    &kGather,    &kScatter,   &kConcat,    &kSlice,   &kExpand,     &kPad,        &kResize,    &kCumulative, &kTopK,   &kRearrange,
 };
 
 std::span<const Family* const> families() { return kFamilies; }

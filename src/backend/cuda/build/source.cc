@@ -129,6 +129,13 @@ std::string KernelWriter::scratch(const Dim& offset, const std::string& type) {
   return add(address(Arg::scratch, 0, offset), type, cat("scratch", params_.size()));
 }
 
+std::string KernelWriter::map(TensorMap map, Arg::Kind base, int index) {
+  Arg arg = address(Arg::tensor_map, index);
+  arg.base = base;
+  arg.map = std::move(map);
+  return add(std::move(arg), "const __grid_constant__ TensorMap", cat("map", params_.size()));
+}
+
 std::string KernelWriter::size(const Dim& d, bool wide) {
   if (d.is_const()) {
     const int64_t v = d.constant();
@@ -144,7 +151,7 @@ std::string KernelWriter::size(const Dim& d, bool wide) {
 }
 
 std::string KernelWriter::text() const {
-  std::string bounds = max_threads_ ? cat(" __launch_bounds__(", max_threads_, ")") : "";
+  std::string bounds = max_threads_ ? cat(" __launch_bounds__(", max_threads_, blocks_ ? cat(", ", blocks_) : "", ")") : "";
   const bool waits = body.find("PDL_WAIT") != body.npos;
   return cat("extern \"C\" __global__ void", bounds, " ", name_, "(", join(params_, ", "), ") {\n",
              waits ? "" : "PDL_WAIT;\nPDL_LAUNCH;\n", body, "}\n");

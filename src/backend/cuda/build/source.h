@@ -39,7 +39,9 @@ class OperandDims {
 //   program.source += k.text();  program.recipe.launches.push_back(k.launch({blocks}, {128}));
 class KernelWriter {
  public:
-  explicit KernelWriter(std::string name, int max_threads = 0) : name_(std::move(name)), max_threads_(max_threads) {}
+  // `blocks`: how many blocks share a multiprocessor at least; 0: not said.
+  explicit KernelWriter(std::string name, int max_threads = 0, int blocks = 0)
+      : name_(std::move(name)), max_threads_(max_threads), blocks_(blocks) {}
 
   // Parameters; each gives the name to use in the body. `type` is the pointer's whole type. No __restrict__: what it
   // points to may still be written by the kernel in front until PDL_WAIT, and the compiler must not load it before.
@@ -47,6 +49,8 @@ class KernelWriter {
   std::string output(int index, const std::string& type);
   std::string data(int index, const std::string& type);
   std::string scratch(const Dim& offset, const std::string& type);
+  // A view for the copy engine (prelude/hopper.cuh) of input, output or stored tensor `index`.
+  std::string map(TensorMap map, Arg::Kind base, int index);
   // A number: its literal where it is constant, else an int (or long long: `wide`) parameter; equal Dims share one.
   std::string size(const Dim& d, bool wide = false);
   std::string number(double value) { return float_literal(value); }
@@ -61,7 +65,7 @@ class KernelWriter {
  private:
   std::string add(Arg arg, const std::string& type, const std::string& hint);
   std::string name_;
-  int max_threads_;
+  int max_threads_, blocks_;
   std::vector<std::string> params_;
   std::vector<Arg> args_;
   std::map<std::string, std::string> sizes_;

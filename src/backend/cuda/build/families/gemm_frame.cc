@@ -56,7 +56,7 @@ int run_length(const Matrix& x, int most) {
 }
 
 GemmFrame::GemmFrame(const Product& product, const Tile& tile)
-    : p(product), t(tile), k(t.splits > 1 && t.kind != Tile::rows ? p.name + "_parts" : p.name, tile.threads()),
+    : p(product), t(tile), k(t.splits > 1 && t.kind != Tile::rows ? p.name + "_parts" : p.name, tile.threads(), tile.kind == Tile::wgmma),
       run(t.kind == Tile::rows ? 1 : result_vector(p)) {
   const auto address = [&](const Matrix& x) {
     const std::string type = cat("const ", device_type(p.type), "*");
@@ -109,8 +109,8 @@ static std::string batch_text(KernelWriter& k, const Product& p, bool operands) 
   return text;
 }
 
-Result<std::string> GemmFrame::position() {
-  std::string text = cat("const int M = ", k.size(p.m), ", N = ", k.size(p.n), ";\nint rank = blockIdx.x;\n");
+Result<std::string> GemmFrame::position(const std::string& first) {
+  std::string text = cat("const int M = ", k.size(p.m), ", N = ", k.size(p.n), ";\nint rank = ", first, ";\n");
   if (t.kind == Tile::rows) {
     text += "const int tiles = (N + BN - 1) / BN, batch = rank / tiles, col0 = (rank - batch * tiles) * BN;\n";
     return text + batch_text(k, p, true);

@@ -16,7 +16,8 @@ struct GemmFrame {
   GemmFrame(const Product& product, const Tile& tile);
   // Constants and types; then the block's tile: row0, col0, split, the batch's offsets a_batch, b_batch, c_batch, column0.
   std::string constants() const;
-  Result<std::string> position();
+  // `rank` is the number of the tile.
+  Result<std::string> position(const std::string& rank = "blockIdx.x");
   // The blocks of k that this block adds up: first_block, last_block.
   std::string range() const;
   // Statements that finish RUN sums `c` of row `row` from column `column` on (REQUIRES: both are in the result).
@@ -36,6 +37,10 @@ Dim parts_bytes(const Product& p, const Tile& t);
 // The three kinds of kernels.
 Status write_mma(const Product& p, const Tile& t, Program& out);
 Status write_simt(const Product& p, const Tile& t, Program& out);
+Status write_wgmma(const Product& p, const Tile& t, Program& out);
+bool wgmma_fits(const Product& p, const Chip& chip);
+int64_t wgmma_shared(const Tile& t);
+int wgmma_threads(const Tile& t);
 Status write_rows(const Product& p, const Tile& t, Program& out);
 
 }  // namespace tenon::cuda

@@ -23,6 +23,7 @@ static int64_t simt_shared(const Product& p, const Tile& t) {
 
 int64_t shared_bytes(const Product& p, const Tile& t) {
   if (t.kind == Tile::rows) return 0;
+  if (t.kind == Tile::wgmma) return wgmma_shared(t);
   return t.kind == Tile::mma ? mma_shared(p, t) : simt_shared(p, t);
 }
 

@@ -53,11 +53,14 @@ struct Product {
 
 // How a product is cut.
 struct Tile {
-  enum Kind : uint8_t { mma, simt, rows } kind = mma;  // tensor cores; CUDA cores; a few rows: a warp for each column
+  // Tensor cores; CUDA cores; a few rows: a warp for each column; Hopper's tensor cores and copy engine.
+  enum Kind : uint8_t { mma, simt, rows, wgmma } kind = mma;
   int bm = 0, bn = 0, bk = 0;  // of a block; bk in elements
   int wm = 0, wn = 0;          // of a warp (mma), of a thread (simt)
   int stages = 1;              // tiles in the ring
   int splits = 1;              // blocks that share the sum over k; rows: warps that do
+  int cluster = 1;             // wgmma: blocks under each other that share tiles of B
+  int blocks = 132;            // wgmma: blocks that stay, at most
   int threads() const;
   std::string to_string() const;  // "mma.128x128x32.s4"
 };

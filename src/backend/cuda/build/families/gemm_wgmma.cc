@@ -2,6 +2,7 @@
 // (wgmma), blocks stay and take one tile of the result after the other. Convolutions differ in one load: the copy engine
 // gathers the pixels itself (im2col).
 #include "backend/cuda/build/families/gemm_frame.h"
+#include "backend/cuda/build/families/names.h"
 
 namespace tenon::cuda {
 
@@ -122,10 +123,10 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
     const int64_t parts = (x.channels.constant() + kBlock - 1) / kBlock;
     k_at = cat("const int tap = block / ", parts, ", channel = (block - tap * ", parts, ") * 64, tap_y = tap / ", x.kernel[w], ", tap_x = tap - tap_y * ", x.kernel[w], ";\n");
     load_a = cat("bulk_load_im2col(at, &", a, ", full + stage, channel, x0, y0, image, tap_x * ", x.dilation[w], ", tap_y * ", rank == 1 ? 1 : x.dilation[0], ");\n");
-    b_at = "channel, tap, n0";
+    b_at = "channel, tap, col0";
   } else {
     load_a = cat("bulk_load(at, &", a, ", full + stage, block * 64, m_tile, ", entry(p.a), ");\n");
-    b_at = "block * 64, n0";
+    b_at = "block * 64, col0";
   }
   const std::string share = t.cluster > 1 ? " + partner * (BN / CL)" : "", last = conv ? "" : cat(", ", entry(p.b));
   const std::string load_b = t.cluster > 1
@@ -133,13 +134,13 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
       : cat("bulk_load(at + TILE * 128, &", b, ", full + stage, ", b_at, last, ");\n");
   const int64_t blocks = conv ? p.a.image.taps() * ((p.a.image.channels.constant() + kBlock - 1) / kBlock) : (p.k.constant() + kBlock - 1) / kBlock;
   const std::string tiles = cat("((", k.size(p.m), " + BM - 1) / BM) * ((", k.size(p.n), " + BN - 1) / BN) * ", k.size(product(p.batch)));
-  const Holes holes{{"cluster", cat(t.cluster)}, {"groups", cat(groups(t))}, {"pitch", cat(kPitch)}, {"chunk", cat(kChunk)}, {"blocks", cat(blocks)},
+  const Names holes{{"cluster", cat(t.cluster)}, {"groups", cat(groups(t))}, {"pitch", cat(kPitch)}, {"chunk", cat(kChunk)}, {"blocks", cat(blocks)},
                     {"tiles", tiles}, {"a", a}, {"b", b}, {"position", TRY(f.position("item"))}, {"place", place}, {"kat", k_at}, {"loada", load_a},
                     {"loadb", load_b}, {"give", groups(t) == 2 ? "give_registers<40>();\n" : ""}, {"take", groups(t) == 2 ? "take_registers<232>();\n" : ""},
                     {"sync", t.cluster > 1 ? "cluster_sync();\n" : "__syncthreads();\n"}, {"partner", t.cluster > 1 ? "cluster_rank()" : "0"},
                     {"release", t.cluster > 1 ? "if (lane < CL) barrier_arrive_at(empty + done, lane);\n" : "if (lane == 0) barrier_arrive(empty + done);\n"},
                     {"finish", TRY(f.finish())}};
-  k.body = f.constants() + fill(R"(constexpr int CL = $cluster, TILE = BM / CL, GROUPS = $groups, MT = TILE / 64 / GROUPS, STAGE = (TILE + BN) * 128, PITCH = $pitch, CHUNK = $chunk, BLOCKS = $blocks;
+  k.body = f.constants() + expand(R"(constexpr int CL = $cluster, TILE = BM / CL, GROUPS = $groups, MT = TILE / 64 / GROUPS, STAGE = (TILE + BN) * 128, PITCH = $pitch, CHUNK = $chunk, BLOCKS = $blocks;
 unsigned char* const ring = dynamic_shared();
 Barrier* const full = reinterpret_cast<Barrier*>(ring + STAGES * STAGE + GROUPS * 4 * 16 * PITCH * 4), *const empty = full + STAGES;
 const int partner = $partner;
@@ -160,7 +161,7 @@ if (tid < 128) {
 $give if (tid == 0) {
 #pragma unroll 1
 for (int item = blockIdx.x / CL; item < total; item += gridDim.x / CL) {
-$position const int m_tile = m0 + partner * TILE;
+$position const int m_tile = row0 + partner * TILE;
 $place#pragma unroll 1
 for (int block = 0; block < BLOCKS; ++block) {
 barrier_wait(empty + stage, phase ^ 1);
@@ -175,7 +176,7 @@ $take const int group = tid / 128 - 1, warp = tid / 32 % 4, lane = tid % 32;
 float* const mine = reinterpret_cast<float*>(ring + STAGES * STAGE) + (group * 4 + warp) * 16 * PITCH;
 #pragma unroll 1
 for (int item = blockIdx.x / CL; item < total; item += gridDim.x / CL) {
-$position const int m_tile = m0 + partner * TILE;
+$position const int m_tile = row0 + partner * TILE;
 float d[MT][BN / 2];
 int done = 0;
 #pragma unroll 1
@@ -213,7 +214,7 @@ warp_sync();
 #pragma unroll 1
 for (int item = lane; item < 16 * CHUNK / RUN; item += 32) {
 const int r = item / (CHUNK / RUN), from = item % (CHUNK / RUN) * RUN;
-const int row = m_tile + (group * MT + i) * 64 + warp * 16 + r, column = n0 + piece * CHUNK + from;
+const int row = m_tile + (group * MT + i) * 64 + warp * 16 + r, column = col0 + piece * CHUNK + from;
 if (row < M && column < N) {
 Acc c[RUN];
 UNROLL
@@ -228,7 +229,7 @@ warp_sync();
 $sync)", holes);
   out.source += multiply_text(p.type, t.bn) + k.text();
   const Dim all = ceil_div(p.m, wide.bm) * ceil_div(p.n, t.bn) * product(p.batch) * Dim(t.cluster);
-  KernelLaunch launch = k.launch({min(all, Dim(t.sms / t.cluster * t.cluster))}, {t.threads()}, shared_bytes(p, t));
+  KernelLaunch launch = k.launch({min(all, Dim(t.blocks / t.cluster * t.cluster))}, {t.threads()}, shared_bytes(p, t));
   launch.cluster = t.cluster;
   out.recipe.launches.push_back(launch);
   return {};

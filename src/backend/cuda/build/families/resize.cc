@@ -121,7 +121,7 @@ static void add_computed(KernelWriter& k, Axis& axis, const ResizeMode& mode, co
 
 // ---- the kernel --------------------------------------------------------------------------------------------------
 
-// What is known of the sizes: the scales of all dimensions if constant (1 where not resized), else null.
+// The numbers of a constant input; empty where it is none.
 static std::vector<double> constants(const KernelRequest& r, size_t i) {
   if (!present(r, i) || !r.graph.is_constant(r.node.inputs[i])) return {};
   return r.graph.constant(r.node.inputs[i]).to_doubles();
@@ -139,7 +139,9 @@ static Result<std::vector<Axis>> axes_of(const KernelRequest& r, const OperandDi
     const auto plan = TRY(resize_plan(r.node.attrs, mode, *shape, roi, scales, sizes ? *sizes : Ints()));
     for (size_t d = 0; d < x.size(); ++d) {
       if (plan[d].in == 0) continue;
-      const auto table = resize_table(mode, plan[d]);
+      auto table = resize_table(mode, plan[d]);
+      for (Taps& taps : table)
+        if (taps.size() > 1) std::erase_if(taps, [](const Tap& t) { return t.weight == 0; });
       if (keeps(table, plan[d].in)) continue;
       axes.push_back({d, 1, "", "", ""});
       TRY(add_table(program, k, axes.back(), table, weighted, weights, at[d]));
@@ -151,17 +153,21 @@ static Result<std::vector<Axis>> axes_of(const KernelRequest& r, const OperandDi
   if (mode.aspect != ResizeMode::stretch && !by_scale) return unsupported("keep_aspect_ratio_policy needs sizes known at build time");
   if (by_scale && scales.empty()) return unsupported("its scales are computed at run time");
   const std::vector<size_t> resized = TRY(resize_axes(r.node.attrs, x.size()));
-  for (size_t i = 0; i < resized.size(); ++i) {
-    const size_t d = resized[i];
-    if (by_scale ? scales[i] == 1 : x[d] == y[d]) continue;
+  std::vector<double> scale(x.size(), 1);
+  for (size_t i = 0; by_scale && i < resized.size(); ++i) scale[resized[i]] = scales[i];
+  // Of a dimension that keeps its size, one mode may still read the next element.
+  const bool shifts = mode.coords == ResizeMode::tf_half_pixel_for_nn && (mode.round == ResizeMode::prefer_ceil || mode.round == ResizeMode::ceil);
+  for (size_t d = 0; d < x.size(); ++d) {
+    if ((by_scale ? scale[d] == 1 : x[d] == y[d]) && !shifts) continue;
     axes.push_back({d, 1, "", "", ""});
-    const std::string scale = by_scale ? double_literal(scales[i]) : cat("(double(", k.size(y[d]), ") / double(", k.size(x[d]), "))");
-    add_computed(k, axes.back(), mode, x[d], y[d], scale, at[d]);
+    const std::string text = by_scale ? double_literal(scale[d]) : cat("(double(", k.size(y[d]), ") / double(", k.size(x[d]), "))");
+    add_computed(k, axes.back(), mode, x[d], y[d], text, at[d]);
   }
   return axes;
 }
 
-static Result<Program> generate(const KernelRequest& r, const Chip&) {
+// `vec` neighbours of the last dimension move together; nothing where that dimension changes too.
+static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) {
   const DType t = type_of(r, 0);
   const ResizeMode mode = TRY(resize_mode(r.node.attrs));
   const bool nearest = mode.kind == ResizeMode::nearest;
@@ -172,12 +178,9 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   Program program;
   TRY(index_with_32_bits(program.recipe, {x, y}));
 
-  // Dimensions behind the last one that changes move together.
   KernelWriter k("resize", 256);
   const bool copies = nearest && mode.coords != ResizeMode::tf_crop;
   const std::string type = copies ? unit_type(bytes) : device_type(t), acc = copies ? type : t == DType::f64 ? "double" : "float";
-  const int vec = !y.empty() && x.back() == y.back() && (!present(r, 2) || dims.in(2) == SymShape{0} || (!constants(r, 2).empty() && constants(r, 2).back() == 1))
-                      ? std::min(vector_width(t, y.back()), 8) : 1;
   SymShape loop = y;
   if (!loop.empty()) loop.back() = floor_div(loop.back(), Dim(vec));
   Holes h{{"T", type}, {"A", acc}, {"VEC", cat(vec)}};
@@ -193,7 +196,7 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const std::vector<Axis> axes = TRY(axes_of(r, dims, mode, program, k, t == DType::f64 ? DType::f64 : DType::f32, at));
   if (vec > 1)
     for (const Axis& a : axes)
-      if (a.dim + 1 == y.size()) return unsupported("its last dimension changes and keeps its size");
+      if (a.dim + 1 == y.size()) return std::optional<Program>();
 
   SymShape strides = sym_row_major_strides(x), fixed = strides;
   std::string loops, close, place = "base", weight = acc + "(1)", inside;
@@ -251,7 +254,17 @@ store_vec<$VEC>($Y + i * $VECu, result);
   program.variant = cat("resize.", r.node.attrs.s("mode"), program.data.empty() ? "" : ".table", vec > 1 ? ".nhwc" : "");
   program.source = kHelpers + k.text();
   program.recipe.launches = {k.launch({blocks_for(product(loop))}, {256})};
-  return program;
+  return std::optional(std::move(program));
+}
+
+static Result<Program> generate(const KernelRequest& r, const Chip&) {
+  const OperandDims dims = TRY(OperandDims::of(r));
+  const SymShape &x = dims.in(0), &y = dims.out(0);
+  if (!x.empty() && x.back() == y.back() && bits(type_of(r, 0)) >= 8) {
+    auto program = TRY(generate(r, vector_width(type_of(r, 0), y.back())));
+    if (program) return *program;
+  }
+  return *TRY(generate(r, 1));
 }
 
 extern const Family kResize{"resize", [](const KernelRequest& r) { return op_is(r.node, "Resize"); }, can_generate<generate>, generate};

@@ -69,7 +69,7 @@ static Result<std::string> combined(DType t, const std::string& reduction, const
   if (reduction == "add" || reduction == "mul") {
     // Signed integers wrap.
     const std::string op = reduction == "add" ? " + " : " * ";
-    if (is_int(t)) return cat(type, "((unsigned long long)(", left, ")", op, "(unsigned long long)(", right, "))");
+    if (is_int(t)) return cat("(", type, ")((unsigned long long)(", left, ")", op, "(unsigned long long)(", right, "))");
     return cat("narrow<", type, ">(", left, op, right, ")");
   }
   return cat("narrow<", type, ">(", reduction == "max" ? "Max" : "Min", "()(", left, ", ", right, "))");

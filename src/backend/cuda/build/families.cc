@@ -3,10 +3,14 @@
 
 namespace tenon::cuda {
 
-extern const Family kPointwise;
+extern const Family kPointwise, kSoftmax, kNorm, kBatchNorm, kReduce, kArgReduce, kPool, kResize;
+extern const Family kTranspose, kConcat, kSlice, kExpand, kPad, kGather, kScatter, kRearrange;
+extern const Family kTopK, kCumulative;
 
 static constexpr const Family* kFamilies[] = {
-    &kPointwise,
+    &kPointwise, &kSoftmax, &kNorm, &kBatchNorm, &kReduce, &kArgReduce, &kPool, &kResize,
+    &kTranspose, &kConcat, &kSlice, &kExpand, &kPad, &kGather, &kScatter, &kRearrange,
+    &kTopK, &kCumulative,
 };
 
 std::span<const Family* const> families() { return kFamilies; }

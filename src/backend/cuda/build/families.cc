@@ -3,12 +3,14 @@
 
 namespace tenon::cuda {
 
-extern const Family kMatMul, kConv, kPointwise, kReduce, kArgReduce, kSoftmax, kNorm, kBatchNorm, kPool, kTranspose, kGather, kScatter, kConcat,
-    kSlice, kExpand, kPad, kResize, kCumulative, kTopK, kRearrange;
+extern const Family kMatMul, kConv, kPointwise, kSoftmax, kNorm, kBatchNorm, kReduce, kArgReduce, kPool, kResize;
+extern const Family kTranspose, kConcat, kSlice, kExpand, kPad, kGather, kScatter, kRearrange;
+extern const Family kTopK, kCumulative;
 
 static constexpr const Family* kFamilies[] = {
-    &kMatMul,    &kConv,      &kPointwise, &kReduce,  &kArgReduce,  &kSoftmax,    &kNorm,      &kBatchNorm, &kPool,    &kTranspose,
-    &kGather,    &kScatter,   &kConcat,    &kSlice,   &kExpand,     &kPad,        &kResize,    &kCumulative, &kTopK,   &kRearrange,
+    &kMatMul, &kConv, &kPointwise, &kSoftmax, &kNorm, &kBatchNorm, &kReduce, &kArgReduce, &kPool, &kResize,
+    &kTranspose, &kConcat, &kSlice, &kExpand, &kPad, &kGather, &kScatter, &kRearrange,
+    &kTopK, &kCumulative,
 };
 
 std::span<const Family* const> families() { return kFamilies; }

@@ -40,8 +40,8 @@ class OperandDims {
 class KernelWriter {
  public:
   // `blocks`: how many blocks share a multiprocessor at least; 0: not said.
-  explicit KernelWriter(std::string name, int max_threads = 0, int blocks = 0)
-      : name_(std::move(name)), max_threads_(max_threads), blocks_(blocks) {}
+  explicit KernelWriter(const std::string& name, int max_threads = 0, int blocks = 0)
+      : name_("tenon_" + name), max_threads_(max_threads), blocks_(blocks) {}  // CUDA has a norm() of its own
 
   // Parameters; each gives the name to use in the body. `type` is the pointer's whole type. No __restrict__: what it
   // points to may still be written by the kernel in front until PDL_WAIT, and the compiler must not load it before.

@@ -49,6 +49,8 @@ DEVICE void named_barrier_arrive(int id, int threads) {
 DEVICE void device_fence() { __threadfence(); }
 // Adds to a counter and gives its value before; only for counting, never for results that depend on the order.
 DEVICE int atomic_add(int* counter, int n) { return atomicAdd(counter, n); }
+// The larger of *p and v stays; gives the value before. In whatever order, the end is the same.
+DEVICE int atomic_max(int* p, int v) { return atomicMax(p, v); }
 // Reads past the first-level cache: what other blocks may have written during this kernel.
 DEVICE int load_volatile(const int* p) { return *(const volatile int*)p; }
 

@@ -40,6 +40,8 @@ struct InferArgs {
   std::vector<ValueInfo> out;                                // one an output of the node
   std::function<Dim(const char* hint)> fresh;                // a new symbol, for what only the data decides
   InferSubgraph infer_subgraph;
+  // What input i of a body was when it was last inferred. May be empty.
+  std::function<ValueInfo(const std::string& attr, size_t i)> body_input = {};
 
   bool has(size_t i) const { return i < in.size() && in[i].dtype != DType::none; }
   DType dtype(size_t i) const { return i < in.size() ? in[i].dtype : DType::none; }

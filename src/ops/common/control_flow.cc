@@ -34,11 +34,26 @@ Result<ValueInfo> merge_infos(InferArgs& a, const ValueInfo& x, const ValueInfo&
   return m;
 }
 
+static constexpr const char* kEachRound = "each";
+
+bool is_size_of_each_round(std::string_view symbol) {
+  return starts_with(symbol, "_each_") || starts_with(symbol, "_each.");
+}
+
 Result<std::vector<ValueInfo>> infer_rounds(InferArgs& a, std::vector<ValueInfo> first,
                                             std::vector<ValueInfo> carried, std::vector<ValueInfo> last,
                                             size_t skip) {
   std::vector<std::vector<bool>> varies;  // dims that are symbols of ours already
   for (const ValueInfo& v : carried) varies.emplace_back(v.shape.size(), false);
+  for (size_t i = 0; a.body_input && i < carried.size(); ++i) {
+    const ValueInfo known = a.body_input("body", first.size() + i);
+    if (!known.ranked || !carried[i].ranked || known.shape.size() != carried[i].shape.size()) continue;
+    for (size_t d = 0; d < known.shape.size(); ++d)
+      if (known.shape[d].is_symbol() && is_size_of_each_round(known.shape[d].to_string()) && !(known.shape[d] == carried[i].shape[d])) {
+        carried[i].shape[d] = known.shape[d];
+        varies[i][d] = true;
+      }
+  }
   for (;;) {
     std::vector<ValueInfo> in = first;
     in.insert(in.end(), carried.begin(), carried.end());
@@ -70,7 +85,7 @@ Result<std::vector<ValueInfo>> infer_rounds(InferArgs& a, std::vector<ValueInfo>
         if (next.shape[d] == now.shape[d]) continue;
         next.shape[d] = a.fresh("carried");  // after the last round
         if (varies[i][d]) continue;
-        now.shape[d] = a.fresh("carried");  // at the start of any round
+        now.shape[d] = a.fresh(kEachRound);
         varies[i][d] = changed = true;
       }
     }

@@ -126,7 +126,7 @@ Status infer_node(Graph& g, Node& node) {
       }
     return out;
   };
-  Status status = infer_op(a);
+  Status status = catch_bad_alloc([&] { return infer_op(a); });
   if (!status.ok()) return status.with_prefix(describe(node) + ": ");
   for (size_t i = 0; i < node.outputs.size(); ++i)
     if (node.outputs[i] != kNoValue) merge(g, g.value(node.outputs[i]).info, std::move(a.out[i]), fresh_before);

@@ -1,5 +1,6 @@
 #include "lowering/lower.h"
 
+#include "base/memory_limit.h"
 #include "engine/step_kind.h"
 
 namespace tenon {
@@ -58,7 +59,7 @@ Result<std::vector<StepPlan>> lower(const Graph& g, KernelCompiler& compiler, co
   std::vector<StepPlan> steps;
   for (const Node& node : g.nodes) {
     if (options.progress) options.progress(int64_t(steps.size()), int64_t(g.nodes.size()));
-    auto step = lower_node(g, node, compiler);
+    auto step = catch_bad_alloc([&] { return lower_node(g, node, compiler); });
     if (!step.ok()) return step.status().with_prefix(describe(node) + ": ");
     steps.push_back(std::move(step).value());
   }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/memory_limit.h"
 #include "ir/interpreter.h"
 
 namespace tenon {
@@ -60,6 +61,13 @@ static Status wrong_graph(const Node& node, const std::string& says, const std::
                 "build the engine again");
 }
 
+// Puts the node in front of a message that does not begin with it.
+static Status name_node(const Node& node, const Status& s) {
+  if (s.ok()) return s;
+  const std::string label = describe(node);
+  return starts_with(s.message(), label) ? s : s.with_prefix(label + ": ");
+}
+
 // Output shapes by inference on concrete inputs. Nothing where even those do not tell. Errors: inference's own; what the
 // graph says of types differs, so that kernels chosen for it would read or write beyond their memory.
 static Result<std::vector<std::optional<Shape>>> infer_concrete(const Graph& g, const Node& node, const std::vector<ValueInfo>& inputs) {
@@ -108,7 +116,7 @@ Result<std::unique_ptr<Executor::Binding>> Executor::bind(const std::vector<Tens
       b->known[v] = true;
       b->shape[v] = g.values[v].info.constant.shape();
     }
-  for (size_t n = 0; n < g.nodes.size(); ++n) TRY(bind_step(*b, n));
+  for (size_t n = 0; n < g.nodes.size(); ++n) TRY(name_node(g.nodes[n], catch_bad_alloc([&] { return bind_step(*b, n); })));
 
   // Memory: roots of known shape that kernels write and that are not outputs.
   std::vector<size_t> roots;
@@ -197,9 +205,7 @@ Status Executor::bind_step(Binding& b, size_t n) {
     in.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], host_value(g, b.held, v)});
   for (ValueId v : node.outputs)
     out.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)]});
-  auto launch = step.kernel_ptr->bind(in, out, stream_);
-  if (!launch.ok()) return launch.status().with_prefix(describe(node) + ": ");
-  bound.launch = std::move(launch).value();
+  bound.launch = TRY(step.kernel_ptr->bind(in, out, stream_));
   bound.in.resize(in.size());
   bound.out.resize(out.size());
   b.scratch = std::max(b.scratch, bound.launch->scratch_bytes());
@@ -315,11 +321,9 @@ Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& out
     BoundStep& s = b.steps[n];
     if (!s.launch && !s.late) continue;
     const auto begin = times_ ? Clock::now() : Clock::time_point();
-    Status status = s.late ? run_late(b, n, symbols) : s.launch->run({s.in.data(), s.out.data(), scratch, stream_});
-    if (!status.ok()) {
-      const std::string label = describe(*plan_.steps[n].node);
-      return starts_with(status.message(), label) ? status : status.with_prefix(label + ": ");
-    }
+    TRY(name_node(*plan_.steps[n].node, catch_bad_alloc([&] {
+      return s.late ? run_late(b, n, symbols) : s.launch->run({s.in.data(), s.out.data(), scratch, stream_});
+    })));
     if (times_) {
       TRY(stream_.synchronize());
       const std::chrono::duration<double> since = begin.time_since_epoch(), took = Clock::now() - begin;

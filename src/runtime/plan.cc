@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backend/reference/reference.h"
+#include "base/memory_limit.h"
 
 namespace tenon {
 
@@ -13,8 +14,10 @@ static Status load_step(LoadedPlan& plan, size_t n, const StepPlan& from, Device
   for (ValueId v : step.node->outputs)
     if (step.kind != StepKind::kernel && v == kNoValue) return invalid_model(describe(*step.node), " gives nothing");
   if (step.kind != StepKind::kernel) return {};
-  auto kernel = from.image.backend == "reference" ? Result<std::unique_ptr<Kernel>>(reference::make_kernel(*step.node))
-                                                  : device.load({plan.graph, *step.node, from.image});
+  auto kernel = catch_bad_alloc([&] {
+    return from.image.backend == "reference" ? Result<std::unique_ptr<Kernel>>(reference::make_kernel(*step.node))
+                                             : device.load({plan.graph, *step.node, from.image});
+  });
   if (!kernel.ok()) return kernel.status().with_prefix(describe(*step.node) + ": ");
   step.kernel_ptr = std::move(kernel).value();
   for (const auto& [attr, value] : step.node->attrs)

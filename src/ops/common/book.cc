@@ -162,7 +162,7 @@ Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> i
     }
     infer.in.push_back(std::move(v));
   }
-  TRY(infer_op(infer));
+  TRY(catch_bad_alloc([&] { return infer_op(infer); }));
   outputs.assign(num_outputs, Tensor());
   for (size_t i = 0; i < num_outputs; ++i)
     if (infer.out[i].ranked)

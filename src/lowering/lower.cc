@@ -2,6 +2,7 @@
 
 #include "base/memory_limit.h"
 #include "engine/step_kind.h"
+#include "ir/infer.h"
 
 namespace tenon {
 
@@ -31,6 +32,8 @@ static bool has_body(const Node& node) {
   return false;
 }
 
+static Result<std::vector<StepPlan>> lower_body(const Graph& g, KernelCompiler& compiler);
+
 static Result<StepPlan> lower_node(const Graph& g, const Node& node, KernelCompiler& compiler) {
   StepPlan step;
   if (step_kind(node) != StepKind::kernel) return step;
@@ -40,7 +43,7 @@ static Result<StepPlan> lower_node(const Graph& g, const Node& node, KernelCompi
     step.reason = "control flow: the host decides, the bodies have kernels of their own";
     for (const auto& [name, value] : node.attrs)
       if (const auto* body = std::get_if<GraphPtr>(&value); body && *body)
-        step.bodies.emplace_back(name, TRY(lower(**body, compiler)));
+        step.bodies.emplace_back(name, TRY(lower_body(**body, compiler)));
     return step;
   }
   const KernelAnswer answer = compiler.supports({g, node});
@@ -53,6 +56,33 @@ static Result<StepPlan> lower_node(const Graph& g, const Node& node, KernelCompi
   step.fallback = true;
   step.reason = data_decides(g, node) ? cat("its result's size depends on data; ", answer.reason) : answer.reason;
   return step;
+}
+
+// A node of a branch that contradicts itself has no sizes or types to choose a kernel by; the reference says what is
+// wrong if the branch is ever taken.
+static Result<std::vector<StepPlan>> lower_body(const Graph& g, KernelCompiler& compiler) {
+  Graph inferred = g;
+  std::vector<Status> wrong;
+  bool any = false;
+  for (Node& node : inferred.nodes) {
+    wrong.push_back(infer_node(inferred, node));
+    any = any || !wrong.back().ok();
+  }
+  if (!any) return lower(g, compiler);
+  std::vector<StepPlan> steps;
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    const Node& node = g.nodes[n];
+    if (wrong[n].ok() || has_body(node)) {
+      steps.push_back(TRY(lower_node(g, node, compiler)));
+      continue;
+    }
+    StepPlan& step = steps.emplace_back();
+    if (step_kind(node) != StepKind::kernel) continue;
+    step.image = {"reference", "reference", "", {}, {}};
+    step.fallback = true;
+    step.reason = cat("cannot work if it is ever reached: ", wrong[n].message());
+  }
+  return steps;
 }
 
 Result<std::vector<StepPlan>> lower(const Graph& g, KernelCompiler& compiler, const LowerOptions& options) {

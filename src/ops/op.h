@@ -182,7 +182,9 @@ const Op* find_op(std::string_view domain, std::string_view name);
 // Inference and execution as everybody calls them: the operator's own functions, or those that `scalar` implies;
 // checks input count and types first. Errors name neither node nor file: the caller adds that.
 Status infer_op(InferArgs& args);
+// DType::none where an input is absent.
 Status check_inputs(const Op& op, const std::vector<DType>& types);
+Status check_input_count(const Op& op, const std::vector<DType>& types);  // a part of check_inputs
 // Infers concretely, allocates outputs where that gives shapes, then runs the reference.
 Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs, size_t num_outputs,
                      std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph = {},

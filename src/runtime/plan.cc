@@ -14,6 +14,10 @@ static Status load_step(LoadedPlan& plan, size_t n, const StepPlan& from, Device
   for (ValueId v : step.node->outputs)
     if (step.kind != StepKind::kernel && v == kNoValue) return invalid_model(describe(*step.node), " gives nothing");
   if (step.kind != StepKind::kernel) return {};
+  // A branch that cannot work may have any types; kernels of a device are only made for right ones.
+  std::vector<DType> types;
+  for (ValueId v : step.node->inputs) types.push_back(v == kNoValue ? DType::none : plan.graph.info(v).dtype);
+  if (from.image.backend != "reference") TRY(check_inputs(*step.node->op, types).with_prefix(describe(*step.node) + ": "));
   auto kernel = catch_bad_alloc([&] {
     return from.image.backend == "reference" ? Result<std::unique_ptr<Kernel>>(reference::make_kernel(*step.node))
                                              : device.load({plan.graph, *step.node, from.image});

@@ -68,6 +68,10 @@ static Status infer(InferArgs& a) {
         if (never && !d.is_const()) d = Dim(0);
       stacked.shape.insert(stacked.shape.begin(), count);
     }
+    if (never && !stacked.ranked) {
+      stacked.ranked = true;
+      stacked.shape = {Dim(0)};
+    }
     a.out[i] = stacked;
   }
   return {};
@@ -97,8 +101,8 @@ static Status reference(RefArgs& a) {
       a.out[i] = std::move(carried[i]);
     } else if (!scans[i - n].empty()) {
       a.out[i] = TRY(stack(scans[i - n], 0, false));
-    } else if (!a.out[i] || a.out[i].size() != 0) {
-      return unsupported("a Loop of no rounds whose scan output has an unknown rank");
+    } else {
+      TRY(stack_nothing(a, i, 0));
     }
   }
   return {};

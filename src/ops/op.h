@@ -70,6 +70,8 @@ struct RefArgs {
   std::vector<Tensor>& out;
   RunSubgraph run_subgraph;
   SymbolValue symbol;                                        // may be empty
+  // What inference tells of the outputs; asked by what computes nothing, and so does not see what it would be.
+  std::function<Result<std::vector<ValueInfo>>()> infer = {};
 
   bool has(size_t i) const { return i < in.size() && bool(in[i]); }
   const Tensor& x(size_t i) const { return in[i]; }

@@ -75,6 +75,10 @@ static Status infer(InferArgs& a) {
         if (never && !d.is_const()) d = Dim(0);
       v.shape.insert(v.shape.begin() + axis, length ? *length : a.fresh("rounds"));
     }
+    if (never && !v.ranked) {
+      v.ranked = true;
+      v.shape = {Dim(0)};
+    }
     a.out[i] = v;
   }
   return {};
@@ -110,8 +114,7 @@ static Status reference(RefArgs& a) {
     }
     const size_t k = i - l.states;
     if (parts[k].empty()) {
-      if (!a.out[i] || a.out[i].size() != 0)
-        return unsupported("a Scan of no rounds whose output has an unknown rank");
+      TRY(stack_nothing(a, i, entry(a.attrs, "scan_output_axes", k)));
       continue;
     }
     int64_t axis = entry(a.attrs, "scan_output_axes", k);

@@ -466,6 +466,12 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   return {};
 }
 
+static Result<Tensor> copy_of(const Tensor& t) {
+  Tensor out = TRY(Tensor::allocate(t.dtype(), t.shape()));
+  if (t.bytes()) std::memcpy(out.data(), t.data(), size_t(t.bytes()));
+  return out;
+}
+
 Status Executor::run_dynamic(Binding& b, size_t n) {
   const LoadedStep& step = plan_.steps[n];
   const Node& node = *step.node;
@@ -489,6 +495,9 @@ Status Executor::run_dynamic(Binding& b, size_t n) {
       if (out[i].shape() != b.shape[size_t(v)]) return internal_error("output ", i, " has shape ", out[i].shape(), ", expected ", b.shape[size_t(v)]);
       if (out[i].bytes() && out[i].data() != b.data[size_t(v)]) std::memcpy(const_cast<void*>(b.data[size_t(v)]), out[i].data(), size_t(out[i].bytes()));
     } else {
+      // A Loop of no rounds gives back what it was given, whose memory may be the caller's or become another value's.
+      for (size_t k = 0; k < in.size(); ++k)
+        if (in[k] && in[k].data() == out[i].data() && !b.held[size_t(node.inputs[k])]) out[i] = TRY(copy_of(out[i]));
       b.shape[size_t(v)] = out[i].shape();
       b.held[size_t(v)] = std::move(out[i]);
     }

@@ -173,7 +173,8 @@ Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> i
   for (size_t i = 0; i < num_outputs; ++i)
     if (infer.out[i].ranked)
       if (auto shape = to_concrete(infer.out[i].shape)) outputs[i] = TRY(Tensor::allocate(infer.out[i].dtype, *shape));
-  RefArgs args{op, attrs, inputs, outputs, run_subgraph, symbol};
+  const auto inferred = [&infer]() -> Result<std::vector<ValueInfo>> { return infer.out; };
+  RefArgs args{op, attrs, inputs, outputs, run_subgraph, symbol, inferred};
   return catch_bad_alloc([&] { return op.reference ? op.reference(args) : reference_pointwise(args); });
 }
 

@@ -116,6 +116,19 @@ Result<Tensor> stack(const std::vector<Tensor>& parts, int64_t axis, bool revers
   return y;
 }
 
+Status stack_nothing(RefArgs& a, size_t i, int64_t axis) {
+  if (a.out[i] && a.out[i].size() == 0) return {};
+  if (!a.infer) return internal_error("a body that never ran, and nobody to ask for its shapes");
+  const std::vector<ValueInfo> infos = TRY(a.infer());
+  const ValueInfo& info = infos[i];
+  Shape shape;
+  for (const Dim& d : info.shape) shape.push_back(d.is_const() ? d.constant() : 0);
+  if (axis < 0) axis += int64_t(shape.size());
+  if (!info.ranked || axis < 0 || axis >= int64_t(shape.size())) shape = {0};
+  else shape[size_t(axis)] = 0;
+  return a.allocate(i, info.dtype, std::move(shape)).status();
+}
+
 Result<Tensor> take(const Tensor& x, int64_t axis, int64_t k) {
   if (bits(x.dtype()) < 8) return unsupported("scanning values of type ", name(x.dtype()));
   Shape shape = x.shape();

@@ -33,6 +33,9 @@ Result<std::vector<ValueInfo>> infer_rounds(InferArgs& a, std::vector<ValueInfo>
 // Joins equally shaped tensors along a new axis. REQUIRES: not empty; 0 <= axis <= rank. Errors: shapes or
 // types differ; types of under 8 bits.
 Result<Tensor> stack(const std::vector<Tensor>& parts, int64_t axis, bool reversed);
+// Output i of a body that never ran, stacked along `axis`: no elements, the other sizes as far as inference tells them,
+// else 0.
+Status stack_nothing(RefArgs& a, size_t i, int64_t axis);
 // The part of x at index k of `axis`, without that axis.
 Result<Tensor> take(const Tensor& x, int64_t axis, int64_t k);
 

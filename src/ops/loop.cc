@@ -79,6 +79,10 @@ static Status infer(InferArgs& a) {
 
 static Status reference(RefArgs& a) {
   const size_t formals = TRY(formal_inputs(a.attrs, a.in.size(), 0));
+  // Bodies run without inference before them, so what the shapes must be is asked here again.
+  for (size_t i = 0; i < std::min<size_t>(formals, 2); ++i)
+    if (a.has(i) && a.x(i).size() != 1)
+      return invalid_argument("input '", a.op.inputs[i].name, "' must have one element, its shape is ", a.x(i).shape());
   const int64_t trips = formals > 0 && a.has(0) ? a.x(0).int_at(0) : INT64_MAX;
   bool cond = formals > 1 && a.has(1) ? a.x(1).int_at(0) != 0 : true;
   std::vector<Tensor> carried;

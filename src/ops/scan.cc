@@ -88,8 +88,12 @@ static Status reference(RefArgs& a) {
   const Layout l = TRY(layout(a.attrs, a.in.size(), a.out.size()));
   std::vector<int64_t> axes;
   for (size_t i = 0; i < l.scans; ++i) {
+    const Tensor& x = a.x(l.states + i);
     const int64_t axis = entry(a.attrs, "scan_input_axes", i);
-    axes.push_back(axis < 0 ? axis + a.x(l.states + i).rank() : axis);
+    axes.push_back(axis < 0 ? axis + x.rank() : axis);
+    if (axes[i] < 0 || axes[i] >= x.rank()) return invalid_argument("axis ", axis, " is out of range for a scanned input of shape ", x.shape());
+    if (x.dim(axes[i]) != a.x(l.states).dim(axes[0]))
+      return invalid_argument("the scanned inputs have ", a.x(l.states).dim(axes[0]), " and ", x.dim(axes[i]), " parts");
   }
   const int64_t length = a.x(l.states).dim(axes[0]);
   std::vector<Tensor> states(a.in.begin(), a.in.begin() + int64_t(l.states));

@@ -236,7 +236,7 @@ static Result<int> run(const Options& o) {
   if (o.has("json")) {
     print_json(j);
   } else {
-    print_line(escape(path), " on ", j["device"].get<std::string>(), ", ", content.precision, ", ", options.threads, options.threads == 1 ? " thread" : " threads",
+    print_line(escape(path), " on ", j["device"].get<std::string>(), ", ", content.precision, ", ", counted(options.threads, "thread"),
                streams > 1 ? cat(" in each of ", streams, " streams") : std::string(), ", batch ", batch);
     for (size_t i = 0; i < inputs.size(); ++i) detail("input ", escape(g.value(g.inputs[i]).name), ": ", show_tensor(inputs[i]));
     print_text(table.text("  "));

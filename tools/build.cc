@@ -85,7 +85,7 @@ static std::string summary(const BuildResult& r, const std::string& path, double
              trial.loaded ? ", the rest scratch" : "", "\n");
   if (trial.golden) out += cat("  golden     outputs differ by ", scientific(*trial.golden), " of their largest magnitude from the references\n");
   const size_t fallbacks = list_fallbacks(c).size();
-  if (fallbacks) out += cat("  ", fallbacks, fallbacks == 1 ? " node" : " nodes", " without a kernel of the device:\n");
+  if (fallbacks) out += cat("  ", counted(int64_t(fallbacks), "node"), " without a kernel of the device:\n");
   for (const std::string& f : summarize_fallbacks(c)) out += cat("    ", f, "\n");
   out.pop_back();
   return out;
@@ -139,7 +139,7 @@ static Result<int> run(const Options& o) {
     for (const char* longish : {"nodes", "passes"}) j.erase(longish);
     print_json(j);
   }
-  for (const auto& p : built->passes.passes) detail("pass ", p.name, ": ", p.nodes_before, " to ", p.nodes_after, " nodes, ", fixed(p.seconds * 1e3, 1), " ms");
+  for (const auto& p : built->passes.passes) detail("pass ", p.name, ": ", p.nodes_before, " to ", counted(int64_t(p.nodes_after), "node"), ", ", fixed(p.seconds * 1e3, 1), " ms");
   note(summary(*built, path, seconds, trial));
   return int(kOk);
 }

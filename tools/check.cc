@@ -86,8 +86,8 @@ static Result<int> run(const Options& o) {
     return int(kOk);
   }
   for (size_t d = 0; d < devices.size(); ++d)
-    print_line(devices[d], ": ", model.graph.nodes.size() - without[d], " of ", model.graph.nodes.size(), " nodes have kernels",
-               without[d] ? "; the others run on the reference" : "");
+    print_line(devices[d], ": ", model.graph.nodes.size() - without[d], " of ", counted(int64_t(model.graph.nodes.size()), "node"), model.graph.nodes.size() == 1 ? " has a kernel" : " have kernels",
+               without[d] ? model.graph.nodes.size() == 1 ? "; it runs on the reference" : "; the others run on the reference" : "");
   if (listed) print_text("\n" + table.text());
   return int(kOk);
 }

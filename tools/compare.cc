@@ -73,11 +73,13 @@ class Report {
     return out;
   }
 
+  // `what` in the plural.
   Status verdict(const std::string& what, bool per_layer, const std::string& model) const {
     if (outside_ == 0) return {};
     const Row& first = *std::find_if(rows_.begin(), rows_.end(), [](const Row& r) { return !r.in_tolerance; });
     const std::string label = first.op.empty() ? cat("'", escape(first.name), "'") : cat(first.op, " '", escape(join(first.origins, " + ").substr(0, 100)), "'");
-    return Status(Code::accuracy, cat(outside_, " of ", rows_.size(), " ", what, " differ by more than ", scientific(tolerance_),
+    return Status(Code::accuracy, cat(outside_, " of ", counted(int64_t(rows_.size()), what.substr(0, what.size() - 1)),
+                                      outside_ == 1 ? " differs" : " differ", " by more than ", scientific(tolerance_),
                                       " of their largest magnitude; first ", label, " by ", scientific(first.difference.relative)),
                   per_layer ? "" : cat("tenon compare ", model, " --per-layer"));
   }

@@ -57,6 +57,8 @@ std::string fixed(double v, int digits) {
   return buffer;
 }
 
+std::string counted(int64_t n, std::string_view noun) { return cat(n, " ", noun, n == 1 ? "" : "s"); }
+
 std::string scientific(double v) {
   if (v == 0) return "0";
   char buffer[32];

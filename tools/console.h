@@ -47,6 +47,8 @@ class Table {
 
 // Fixed digits: 0.123, 1.50; never an exponent for what people read as milliseconds.
 std::string fixed(double v, int digits);
+// "1 node", "2 nodes".
+std::string counted(int64_t n, std::string_view noun);
 // Short scientific form: 3.1e-07; 0 for nothing.
 std::string scientific(double v);
 

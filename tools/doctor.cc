@@ -80,7 +80,7 @@ static Result<int> run(const Options& o) {
   }
   auto text = [](const ordered_json& v) { return v.get<std::string>(); };
   print_line("tenon      ", kTenonVersion);
-  print_line("cpu        ", text(j["cpu"]["model"]), ", ", usable_cores(), " of ", sysconf(_SC_NPROCESSORS_ONLN), " cores usable");
+  print_line("cpu        ", text(j["cpu"]["model"]), ", ", usable_cores(), " of ", counted(sysconf(_SC_NPROCESSORS_ONLN), "core"), " usable");
   print_line("features   ", join(cpu_features(), " "));
   print_line("memory     ", fixed(gib, 1), " GiB");
   for (const auto& d : j["devices"])

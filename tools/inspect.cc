@@ -68,7 +68,7 @@ static void print_memory(const Graph& g, const std::vector<StepPlan>& steps, con
       if (at_maximum && (p.dims.empty() || !has_maximum(p))) continue;
       const MemoryFigures m = plan_intermediates(g, p, at_maximum);
       table.add({show_profile(p), at_maximum ? "max" : "opt", human_bytes(uint64_t(m.peak)), human_bytes(uint64_t(m.lower_bound)),
-                 m.unknown ? cat(m.unknown, " values") : "none"});
+                 m.unknown ? counted(int64_t(m.unknown), "value") : "none"});
     }
   print_text(table.text("  "));
 }

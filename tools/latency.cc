@@ -58,7 +58,7 @@ Latency summarize(std::vector<double> seconds) {
 }
 
 std::string why_noisy(const Latency& l) {
-  if (l.count < 20) return cat("only ", l.count, " runs; measure longer with --duration");
+  if (l.count < 20) return cat("only ", counted(l.count, "run"), "; measure longer with --duration");
   if (l.spread > 0.25) return cat("runs spread by ", fixed(l.spread * 100, 0), " % (p10 to p90); other work on the machine, or a changing clock");
   if (l.ci95 > 0.05 * l.mean) return cat("the mean is only known to ", fixed(l.ci95 / l.mean * 100, 0), " %; measure longer with --duration");
   return "";

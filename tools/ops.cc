@@ -114,7 +114,7 @@ static Result<int> run(const Options& o) {
     print_json({{"schema", "tenon.ops/1"}, {"count", count}, {"operators", list}});
   } else {
     print_text(table.text());
-    note(count, " operators. DEVICES have a kernel for usual inputs; any operator runs on the reference.");
+    note(counted(count, "operator"), ". DEVICES have a kernel for usual inputs; any operator runs on the reference.");
   }
   return int(kOk);
 }

@@ -67,7 +67,7 @@ static Result<int> run(const Options& o) {
   for (const Pass* p : passes) {
     const size_t before = g.nodes.size();
     g = TRY(run_pass(*p, std::move(g), options));
-    detail(p->name, ": ", before, " to ", g.nodes.size(), " nodes");
+    detail(p->name, ": ", before, " to ", counted(int64_t(g.nodes.size()), "node"));
   }
   const std::string text = print(g);
   if (o.has("json")) print_json({{"schema", "tenon.opt/1"}, {"nodes", g.nodes.size()}, {"graph", text}});

@@ -118,7 +118,7 @@ static Result<int> run(const Options& o) {
                 {"arena_bytes", context->executor().arena_bytes()}, {"steps", steps}});
     return int(kOk);
   }
-  print_line(escape(o.argument(0)), " on ", device_text(*model.engine), ", ", context->threads(), " threads: ", fixed(plain * 1e3, 4), " ms a run, ",
+  print_line(escape(o.argument(0)), " on ", device_text(*model.engine), ", ", counted(context->threads(), "thread"), ": ", fixed(plain * 1e3, 4), " ms a run, ",
              fixed(profiled * 1e3, 4), " ms with the profiler, workspace ", human_bytes(uint64_t(context->executor().arena_bytes())));
   print_text(table.text("  "));
   return int(kOk);

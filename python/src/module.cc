@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "backend/compiler.h"
+#include "base/memory_limit.h"
 #include "compiler/compile.h"
 #include "convert.h"
 #include "engine/engine_file.h"
@@ -20,11 +21,7 @@ namespace tenon::python {
 template <class Work>
 static auto unlocked(Work work) -> decltype(work()) {
   nb::gil_scoped_release release;
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return Status(Code::out_of_memory, "out of memory", "a smaller batch or shape");
-  }
+  return catch_bad_alloc(work);
 }
 
 // An engine, the bytes it came from, and a context for each thread that is inside run() at the moment.

@@ -1,9 +1,9 @@
 // What the files of the public API share.
 #pragma once
 
-#include <new>
+#include <exception>
 
-#include "base/status.h"
+#include "base/memory_limit.h"
 #include "runtime/engine.h"
 #include "tenon/tenon.h"
 
@@ -25,9 +25,7 @@ namespace api {
 template <class Work>
 auto guarded(Work work) -> decltype(work()) {
   try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return Status(Code::out_of_memory, "out of memory", "a smaller batch or shape");
+    return catch_bad_alloc(work);
   } catch (const std::exception& error) {
     return Status(Code::internal, error.what());
   }

@@ -23,6 +23,7 @@ TEST(Tensor, Strides) {
   EXPECT_EQ(row_major_strides(Shape{2, 3, 4}), (Shape{12, 4, 1}));
   EXPECT_EQ(row_major_strides(Shape{}), Shape{});
   row_major_strides(Shape{kMax, kMax, kMax});  // meaningless, but defined
+  EXPECT_EQ(row_major_strides(Shape{0, int64_t(1) << 40, int64_t(1) << 40})[2], 1);
 }
 
 TEST(Tensor, AllocateRefusesWhatCannotBe) {

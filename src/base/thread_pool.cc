@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace tenon {
@@ -47,14 +49,22 @@ struct ThreadPool::State {
   std::mutex mutex;
   std::condition_variable wake;
   std::vector<std::thread> workers;
+  std::exception_ptr thrown;  // guarded by mutex
 
-  void drain(int worker) {
+  // A task may run out of memory. The first exception is kept for the caller of the loop; what is left of it is skipped.
+  void drain(int worker) noexcept {
     const TaskRef& t = *task;
     const int64_t count = n;
-    for (;;) {
-      const int64_t i = next.fetch_add(1, std::memory_order_relaxed);
-      if (i >= count) return;
-      t(i, worker);
+    try {
+      for (;;) {
+        const int64_t i = next.fetch_add(1, std::memory_order_relaxed);
+        if (i >= count) return;
+        t(i, worker);
+      }
+    } catch (...) {
+      next.store(count, std::memory_order_relaxed);
+      std::lock_guard<std::mutex> lock(mutex);
+      if (!thrown) thrown = std::current_exception();
     }
   }
 
@@ -133,6 +143,7 @@ void ThreadPool::parallel_for(int64_t n, TaskRef task) {
       std::this_thread::yield();
     }
   }
+  if (s.thrown) std::rethrow_exception(std::exchange(s.thrown, nullptr));  // all workers are done with it
 }
 
 }  // namespace tenon

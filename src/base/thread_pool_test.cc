@@ -60,6 +60,18 @@ TEST(ThreadPool, OneTaskRunsOnTheCaller) {
   });
 }
 
+TEST(ThreadPool, ATaskThatRunsOutOfMemoryEndsTheLoopOnly) {
+  for (int threads : {1, 2, 4}) {
+    ThreadPool pool(threads);
+    for (int round = 0; round < 20; ++round) {
+      EXPECT_THROW(pool.parallel_for(64, [&](int64_t i, int) { if (i % 16 == round % 16) throw std::bad_alloc(); }), std::bad_alloc);
+      std::atomic<int> done{0};
+      pool.parallel_for(64, [&](int64_t, int) { ++done; });
+      EXPECT_EQ(done.load(), 64);
+    }
+  }
+}
+
 TEST(ThreadPool, ManyPools) {
   for (int i = 0; i < 50; ++i) {
     ThreadPool pool(4);

@@ -37,7 +37,8 @@ GoldenRecord make_golden(const Graph& imported, const OptimizationProfile& profi
     g.value(g.inputs[i]).info.ranked = true;
     g.value(g.inputs[i]).info.shape = to_sym(shapes[i]);
   }
-  if (!infer_graph(g).ok() || reference_work(g) > kMostWork) {
+  if (Status s = infer_graph(g); !s.ok()) return {"none: " + s.message(), {}, {}};
+  if (reference_work(g) > kMostWork) {
     golden.source = "none: the references would take long";
     return golden;
   }

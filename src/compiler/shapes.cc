@@ -63,7 +63,7 @@ static Status apply_spec(Graph& g, const ShapeSpec& spec, OptimizationProfile& p
   }
   if (info.shape.size() != spec.dims.size())
     return invalid_argument("input '", escape(spec.input), "' has shape ", to_string(info.shape), ", the shape given has ",
-                            spec.dims.size(), " dimensions");
+                            spec.dims.size(), spec.dims.size() == 1 ? " dimension" : " dimensions");
   for (size_t i = 0; i < spec.dims.size(); ++i) {
     const DimRange& r = spec.dims[i];
     const Dim& d = info.shape[i];

@@ -44,7 +44,9 @@ void Graph::add_output(const std::string& name, ValueId v) {
   output_names.push_back(name);
 }
 
-Dim Graph::fresh_symbol(const char* hint) { return Dim::symbol(cat("_", hint, "_", ++fresh_symbols)); }
+Dim Graph::fresh_symbol(const char* hint) {
+  return Dim::symbol(cat("_", hint, depth ? cat(".", depth) : "", "_", ++fresh_symbols));
+}
 
 std::string describe(const Node& node) { return cat(node.op->name, " '", escape(node.name), "'"); }
 
@@ -84,6 +86,7 @@ void remove_dead(Graph& g) {
   Graph out;
   out.name = std::move(g.name);
   out.fresh_symbols = g.fresh_symbols;
+  out.depth = g.depth;
   std::vector<ValueId> renumber(g.values.size(), kNoValue);
   for (size_t v = 0; v < g.values.size(); ++v)
     if (live[v]) {

@@ -38,6 +38,8 @@ struct Graph {
   std::vector<ValueId> outputs;
   std::vector<std::string> output_names;  // as the user knows them; one an output, whatever the value is called
   int64_t fresh_symbols = 0;     // how many symbols inference has made up, so that it never makes one twice
+  int depth = 0;                 // how many nodes' bodies it lies in; part of the symbols' names, so that a body's are
+                                 // never those of a graph around it
 
   Value& value(ValueId v) { return values[size_t(v)]; }
   const Value& value(ValueId v) const { return values[size_t(v)]; }

@@ -100,7 +100,7 @@ bool parse_element(std::string_view text, Tensor& t, int64_t i) {
   int64_t v;
   if (!parse_number(text, v)) return false;
   const int b = type == DType::boolean ? 1 : bits(type);
-  const int64_t low = is_signed_int(type) ? -(int64_t(1) << (b - 1)) : 0;
+  const int64_t low = is_signed_int(type) ? INT64_MIN >> (64 - b) : 0;
   const int64_t high = is_signed_int(type) ? ~low : b < 63 ? (int64_t(1) << b) - 1 : INT64_MAX;
   if (v < low || v > high) return false;
   t.set_int(i, v);

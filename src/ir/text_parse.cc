@@ -412,6 +412,7 @@ class Parser {
   Result<Graph> graph() {
     if (++depth_ > kMostNesting) return error("graphs are nested too deep");
     Graph g;
+    g.depth = depth_ - 1;
     Names names;
     if (!eat("graph")) return expected("'graph'");
     g.name = TRY(quoted());

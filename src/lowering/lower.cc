@@ -1,6 +1,8 @@
 #include "lowering/lower.h"
 
+#include "base/memory_limit.h"
 #include "engine/step_kind.h"
+#include "ir/infer.h"
 #include "lowering/copies.h"
 
 namespace tenon {
@@ -41,10 +43,11 @@ class Lowering {
   Result<Lowered> run() {
     on_device_.assign(g_.nodes.size(), false);
     small_on_host_.assign(g_.values.size(), false);
+    find_hopeless();
     for (ValueId v : g_.inputs) small_on_host_[size_t(v)] = is_index(v);
     for (size_t n = 0; n < g_.nodes.size(); ++n) {
       if (options_.progress) options_.progress(int64_t(n), int64_t(g_.nodes.size()));
-      auto step = lower_node(n);
+      auto step = catch_bad_alloc([&] { return hopeless_[n].ok() ? lower_node(n) : lower_hopeless(n); });
       if (!step.ok()) return step.status().with_prefix(describe(g_.nodes[n]) + ": ");
       steps_.push_back(std::move(step).value());
     }
@@ -96,6 +99,25 @@ class Lowering {
     return step;
   }
 
+  // A node of a branch that contradicts itself has no sizes or types to choose a kernel by; the reference says what is
+  // wrong if the branch is ever taken. (The graph itself never has one: the passes would have failed.)
+  void find_hopeless() {
+    Graph inferred = g_;
+    for (Node& node : inferred.nodes) {
+      const Status s = infer_node(inferred, node);
+      hopeless_.push_back(has_body(node) ? Status() : s);
+    }
+  }
+
+  Result<StepPlan> lower_hopeless(size_t n) {
+    StepPlan step;
+    if (step_kind(g_.nodes[n]) != StepKind::kernel) return step;
+    step.image = TRY(compilers_.back()->compile({g_, g_.nodes[n]}));
+    step.fallback = true;
+    step.reason = cat("cannot work if it is ever reached: ", hopeless_[n].message());
+    return step;
+  }
+
   // An integer tensor as shapes, axes and indices are: of rank 0 or 1.
   bool is_index(ValueId v) const {
     const ValueInfo& info = g_.info(v);
@@ -121,6 +143,7 @@ class Lowering {
   const bool device_;  // has memory of its own
   std::vector<StepPlan> steps_;
   std::vector<bool> on_device_, small_on_host_;
+  std::vector<Status> hopeless_;  // of each node: why it cannot work
 };
 
 }  // namespace

@@ -69,6 +69,7 @@ static Status import_bodies(Model& model, Scope& scope, const NodeProto& n, Attr
     if (source->g.empty()) continue;
     auto body = std::make_unique<Body>();
     body->attr = a.name;
+    body->graph.depth = scope.graph->depth + 1;
     body->scope = std::make_unique<Scope>(Scope{&body->graph, &scope, scope.opsets});
     body->scope->arguments = scope.arguments;
     TRY(import_graph(model, *body->scope, source->g[0], false).with_prefix(cat(escape(a.name), ": ")));

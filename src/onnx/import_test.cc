@@ -206,7 +206,8 @@ TEST(Import, NestedLoopsEnd) {
                        {proto_value("i", kInt64, {}), proto_value("go", kBoolean, {}), proto_value("v", kFloat, {2})}, {"on", "w"});
   const Proto g = proto_graph({proto_node("Loop", {"m", "", "x"}, {"y"}).message(5, proto_attr("body", body))}, {proto_value("x", kFloat, {2})}, {"y"},
                               {proto_tensor("m", kInt64, {}, raw<int64_t>({1}))});
-  (void)import(proto_model(g)).ok();  // either way, but soon
+  auto m = import(proto_model(g));
+  EXPECT_TRUE(m.ok()) << error(m);  // and soon
 }
 
 TEST(Import, NoPrefixAndNoChangedByteCrashes) {

@@ -34,6 +34,7 @@ static Status infer(InferArgs& a) {
 }
 
 static Status reference(RefArgs& a) {
+  if (a.x(0).size() != 1) return invalid_argument("the condition must have one element, its shape is ", a.x(0).shape());
   std::vector<Tensor> out =
       TRY(a.run_subgraph(a.x(0).int_at(0) ? "then_branch" : "else_branch", {a.in.begin() + 1, a.in.end()}));
   if (out.size() < a.out.size()) return invalid_model("the branch has ", out.size(), " outputs");

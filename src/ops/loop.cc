@@ -68,6 +68,10 @@ static Status infer(InferArgs& a) {
         if (never && !d.is_const()) d = Dim(0);
       stacked.shape.insert(stacked.shape.begin(), count);
     }
+    if (never && !stacked.ranked) {
+      stacked.ranked = true;
+      stacked.shape = {Dim(0)};
+    }
     a.out[i] = stacked;
   }
   return {};
@@ -75,6 +79,10 @@ static Status infer(InferArgs& a) {
 
 static Status reference(RefArgs& a) {
   const size_t formals = TRY(formal_inputs(a.attrs, a.in.size(), 0));
+  // Bodies run without inference before them, so what the shapes must be is asked here again.
+  for (size_t i = 0; i < std::min<size_t>(formals, 2); ++i)
+    if (a.has(i) && a.x(i).size() != 1)
+      return invalid_argument("input '", a.op.inputs[i].name, "' must have one element, its shape is ", a.x(i).shape());
   const int64_t trips = formals > 0 && a.has(0) ? a.x(0).int_at(0) : INT64_MAX;
   bool cond = formals > 1 && a.has(1) ? a.x(1).int_at(0) != 0 : true;
   std::vector<Tensor> carried;
@@ -97,8 +105,8 @@ static Status reference(RefArgs& a) {
       a.out[i] = std::move(carried[i]);
     } else if (!scans[i - n].empty()) {
       a.out[i] = TRY(stack(scans[i - n], 0, false));
-    } else if (!a.out[i] || a.out[i].size() != 0) {
-      return unsupported("a Loop of no rounds whose scan output has an unknown rank");
+    } else {
+      TRY(stack_nothing(a, i, 0));
     }
   }
   return {};

@@ -40,6 +40,8 @@ struct InferArgs {
   std::vector<ValueInfo> out;                                // one an output of the node
   std::function<Dim(const char* hint)> fresh;                // a new symbol, for what only the data decides
   InferSubgraph infer_subgraph;
+  // What input i of a body was when it was last inferred. May be empty.
+  std::function<ValueInfo(const std::string& attr, size_t i)> body_input = {};
 
   bool has(size_t i) const { return i < in.size() && in[i].dtype != DType::none; }
   DType dtype(size_t i) const { return i < in.size() ? in[i].dtype : DType::none; }
@@ -68,6 +70,8 @@ struct RefArgs {
   std::vector<Tensor>& out;
   RunSubgraph run_subgraph;
   SymbolValue symbol;                                        // may be empty
+  // What inference tells of the outputs; asked by what computes nothing, and so does not see what it would be.
+  std::function<Result<std::vector<ValueInfo>>()> infer = {};
 
   bool has(size_t i) const { return i < in.size() && bool(in[i]); }
   const Tensor& x(size_t i) const { return in[i]; }
@@ -180,7 +184,9 @@ const Op* find_op(std::string_view domain, std::string_view name);
 // Inference and execution as everybody calls them: the operator's own functions, or those that `scalar` implies;
 // checks input count and types first. Errors name neither node nor file: the caller adds that.
 Status infer_op(InferArgs& args);
+// DType::none where an input is absent.
 Status check_inputs(const Op& op, const std::vector<DType>& types);
+Status check_input_count(const Op& op, const std::vector<DType>& types);  // a part of check_inputs
 // Infers concretely, allocates outputs where that gives shapes, then runs the reference.
 Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs, size_t num_outputs,
                      std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph = {},

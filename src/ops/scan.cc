@@ -75,6 +75,10 @@ static Status infer(InferArgs& a) {
         if (never && !d.is_const()) d = Dim(0);
       v.shape.insert(v.shape.begin() + axis, length ? *length : a.fresh("rounds"));
     }
+    if (never && !v.ranked) {
+      v.ranked = true;
+      v.shape = {Dim(0)};
+    }
     a.out[i] = v;
   }
   return {};
@@ -84,8 +88,12 @@ static Status reference(RefArgs& a) {
   const Layout l = TRY(layout(a.attrs, a.in.size(), a.out.size()));
   std::vector<int64_t> axes;
   for (size_t i = 0; i < l.scans; ++i) {
+    const Tensor& x = a.x(l.states + i);
     const int64_t axis = entry(a.attrs, "scan_input_axes", i);
-    axes.push_back(axis < 0 ? axis + a.x(l.states + i).rank() : axis);
+    axes.push_back(axis < 0 ? axis + x.rank() : axis);
+    if (axes[i] < 0 || axes[i] >= x.rank()) return invalid_argument("axis ", axis, " is out of range for a scanned input of shape ", x.shape());
+    if (x.dim(axes[i]) != a.x(l.states).dim(axes[0]))
+      return invalid_argument("the scanned inputs have ", a.x(l.states).dim(axes[0]), " and ", x.dim(axes[i]), " parts");
   }
   const int64_t length = a.x(l.states).dim(axes[0]);
   std::vector<Tensor> states(a.in.begin(), a.in.begin() + int64_t(l.states));
@@ -110,8 +118,7 @@ static Status reference(RefArgs& a) {
     }
     const size_t k = i - l.states;
     if (parts[k].empty()) {
-      if (!a.out[i] || a.out[i].size() != 0)
-        return unsupported("a Scan of no rounds whose output has an unknown rank");
+      TRY(stack_nothing(a, i, entry(a.attrs, "scan_output_axes", k)));
       continue;
     }
     int64_t axis = entry(a.attrs, "scan_output_axes", k);

@@ -33,7 +33,7 @@ const std::vector<Pass>& all_passes() {
   static const std::vector<Pass> passes = {
       {"channels_last", "convolutions and pools on [N, spatial..., C]", channels_last},
       {"common_subexpressions", "equal nodes and constants become one", common_subexpressions},
-      {"control_flow", "all passes over the bodies of If, Loop and Scan", control_flow},
+      {"control_flow", "Ifs on constants become a branch; all passes over the bodies of If, Loop and Scan", control_flow},
       {"find_gelu", "recognises Gelu spelled out", find_gelu},
       {"find_norms", "recognises LayerNormalization and RMSNormalization spelled out", find_norms},
       {"fold_constants", "runs nodes on constants at build time", fold_constants},

@@ -2,12 +2,19 @@
 
 #include <algorithm>
 
+#include "base/memory_limit.h"
 #include "ir/interpreter.h"
 #include "runtime/executor.h"
 
 namespace tenon {
 
 // ---- inference on concrete shapes ----------------------------------------------------------------------------------
+
+Status name_node(const Node& node, const Status& s) {
+  if (s.ok()) return s;
+  const std::string label = describe(node);
+  return starts_with(s.message(), label) ? s : s.with_prefix(label + ": ");
+}
 
 Status wrong_graph(const Node& node, const std::string& says, const std::string& is) {
   return Status(Code::data_loss, cat("the engine's graph is damaged: it gives ", describe(node), " the result ", says, " where its inputs make it ", is),
@@ -95,7 +102,7 @@ Result<std::unique_ptr<Binding>> Executor::bind(const std::vector<Tensor>& input
       b->known[v] = true;
       b->shape[v] = g.values[v].info.constant.shape();
     }
-  for (size_t n = 0; n < g.nodes.size(); ++n) TRY(bind_step(*b, n));
+  for (size_t n = 0; n < g.nodes.size(); ++n) TRY(name_node(g.nodes[n], catch_bad_alloc([&] { return bind_step(*b, n); })));
   plan_arenas(*b);
 
   const auto is_input = [&](ValueId v) { return std::find(g.inputs.begin(), g.inputs.end(), v) != g.inputs.end(); };
@@ -199,9 +206,7 @@ Status Executor::bind_step(Binding& b, size_t n) {
     in.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], host_value(g, b.held, v)});
   for (ValueId v : node.outputs)
     out.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)]});
-  auto launch = step.kernel_ptr->bind(in, out, stream_of(step));
-  if (!launch.ok()) return launch.status().with_prefix(describe(node) + ": ");
-  bound.launch = std::move(launch).value();
+  bound.launch = TRY(step.kernel_ptr->bind(in, out, stream_of(step)));
   bound.in.resize(in.size());
   bound.out.resize(out.size());
   int64_t& scratch = b.scratch[int(step.place)];

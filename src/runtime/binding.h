@@ -44,6 +44,8 @@ struct Binding {
   std::vector<const void*> placed_in, placed_out;
 };
 
+// Puts the node in front of a message that does not begin with it.
+Status name_node(const Node& node, const Status& s);
 // What the engine's graph says differs from what follows from its inputs.
 Status wrong_graph(const Node& node, const std::string& says, const std::string& is);
 // Output shapes by inference on concrete inputs. Nothing where even those do not tell. Errors: inference's own; what the

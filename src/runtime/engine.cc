@@ -10,11 +10,13 @@ namespace tenon {
 
 Result<std::shared_ptr<LoadedEngine>> LoadedEngine::load_bytes(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner,
                                                                const LoadOptions& options) {
-  auto engine = std::make_shared<LoadedEngine>();
-  engine->content_ = TRY(catch_bad_alloc([&] { return read_engine(bytes, std::move(owner), {options.verify_checksums}); }));
-  engine->devices_ = TRY(open_devices(engine->content_.target, options.ordinal));
-  engine->plan_ = TRY(load_plan(std::move(engine->content_.graph), engine->content_.steps, engine->devices_));
-  return engine;
+  return catch_bad_alloc([&]() -> Result<std::shared_ptr<LoadedEngine>> {
+    auto engine = std::make_shared<LoadedEngine>();
+    engine->content_ = TRY(read_engine(bytes, std::move(owner), {options.verify_checksums}));
+    engine->devices_ = TRY(open_devices(engine->content_.target, options.ordinal));
+    engine->plan_ = TRY(load_plan(std::move(engine->content_.graph), engine->content_.steps, engine->devices_));
+    return engine;
+  });
 }
 
 Result<std::shared_ptr<LoadedEngine>> LoadedEngine::load_file(const std::string& path, const LoadOptions& options) {
@@ -32,15 +34,17 @@ static int cores() {
 
 Result<std::unique_ptr<Context>> Context::create(std::shared_ptr<LoadedEngine> engine, const ContextOptions& options) {
   if (options.threads < 0 || options.threads > 1024) return invalid_argument("a context cannot have ", options.threads, " threads");
-  auto c = std::unique_ptr<Context>(new Context);
-  c->engine_ = std::move(engine);
-  c->threads_ = options.threads > 0 ? options.threads : cores();
-  Device& device = c->engine_->device();
-  c->stream_ = options.stream ? TRY(device.wrap_stream(options.stream)) : TRY(device.create_stream(c->threads_));
-  if (c->engine_->plan().split) c->host_ = TRY(c->engine_->devices().back().device->create_stream(c->threads_));
-  c->executor_ = std::make_unique<Executor>(c->engine_->plan(), *c->stream_, c->host_ ? *c->host_ : *c->stream_);
-  c->executor_->set_workspace_limit(options.workspace);
-  return c;
+  return catch_bad_alloc([&]() -> Result<std::unique_ptr<Context>> {
+    auto c = std::unique_ptr<Context>(new Context);
+    c->engine_ = std::move(engine);
+    c->threads_ = options.threads > 0 ? options.threads : cores();
+    Device& device = c->engine_->device();
+    c->stream_ = options.stream ? TRY(device.wrap_stream(options.stream)) : TRY(device.create_stream(c->threads_));
+    if (c->engine_->plan().split) c->host_ = TRY(c->engine_->devices().back().device->create_stream(c->threads_));
+    c->executor_ = std::make_unique<Executor>(c->engine_->plan(), *c->stream_, c->host_ ? *c->host_ : *c->stream_);
+    c->executor_->set_workspace_limit(options.workspace);
+    return c;
+  });
 }
 
 Status Context::check_profiles(const std::vector<Tensor>& inputs) const {
@@ -60,8 +64,10 @@ Status Context::check_profiles(const std::vector<Tensor>& inputs) const {
 }
 
 Status Context::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const RunOptions& options) {
-  TRY(check_profiles(inputs));
-  return catch_bad_alloc([&] { return executor_->run(inputs, outputs, options); });
+  return catch_bad_alloc([&]() -> Status {
+    TRY(check_profiles(inputs));
+    return executor_->run(inputs, outputs, options);
+  });
 }
 
 }  // namespace tenon

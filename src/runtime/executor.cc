@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/memory_limit.h"
 #include "runtime/binding.h"
 
 namespace tenon {
@@ -220,20 +221,15 @@ Status Executor::run_step(Binding& b, size_t n, SymbolValues& symbols) {
   using Clock = std::chrono::steady_clock;
   const auto begin = times_ ? Clock::now() : Clock::time_point();
   if (step.place == Place::host && step.kind != StepKind::copy) TRY(settle());
-  Status status;
-  if (s.late) {
-    status = run_late(b, n, symbols);
-  } else if (step.kind == StepKind::copy) {
-    Tensor to = tensor_of(b, step.node->outputs[0]);
-    status = copy(to, n < b.inputs_end ? (*inputs_)[b.steps[n].source] : tensor_of(b, step.node->inputs[0]));
-  } else {
+  TRY(name_node(*step.node, catch_bad_alloc([&]() -> Status {
+    if (s.late) return run_late(b, n, symbols);
+    if (step.kind == StepKind::copy) {
+      Tensor to = tensor_of(b, step.node->outputs[0]);
+      return copy(to, n < b.inputs_end ? (*inputs_)[s.source] : tensor_of(b, step.node->inputs[0]));
+    }
     void* scratch = static_cast<char*>(arena_[int(step.place)]->data()) + b.memory[int(step.place)].peak;
-    status = s.launch->run({s.in.data(), s.out.data(), scratch, stream_of(step)});
-  }
-  if (!status.ok()) {
-    const std::string label = describe(*step.node);
-    return starts_with(status.message(), label) ? status : status.with_prefix(label + ": ");
-  }
+    return s.launch->run({s.in.data(), s.out.data(), scratch, stream_of(step)});
+  })));
   if (times_) {
     TRY(stream_.synchronize());
     const std::chrono::duration<double> since = begin.time_since_epoch(), took = Clock::now() - begin;

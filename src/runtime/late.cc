@@ -1,5 +1,6 @@
 // Late steps: those whose shapes, or the values that binding needs, only the run tells; and control flow.
 #include <algorithm>
+#include <cstring>
 
 #include "runtime/binding.h"
 #include "runtime/executor.h"
@@ -153,6 +154,12 @@ Status Executor::bind_late(Binding& b, size_t n) {
   return {};
 }
 
+static Result<Tensor> copy_of(const Tensor& t) {
+  Tensor out = TRY(Tensor::allocate(t.dtype(), t.shape()));
+  if (t.bytes()) std::memcpy(out.data(), t.data(), size_t(t.bytes()));
+  return out;
+}
+
 Status Executor::run_dynamic(Binding& b, size_t n) {
   const LoadedStep& step = plan_.steps[n];
   const Node& node = *step.node;
@@ -172,6 +179,9 @@ Status Executor::run_dynamic(Binding& b, size_t n) {
     const ValueId v = node.outputs[i];
     if (v == kNoValue) continue;
     if (!out[i]) return internal_error("output ", i, " was not computed");
+    // A Loop of no rounds gives back what it was given, whose memory may be the caller's or become another value's.
+    for (size_t k = 0; k < in.size(); ++k)
+      if (in[k] && in[k].data() == out[i].data() && !b.held[size_t(node.inputs[k])]) out[i] = TRY(copy_of(out[i]));
     if (out[i].dtype() != plan_.graph.info(v).dtype) return wrong_graph(node, name(plan_.graph.info(v).dtype), name(out[i].dtype()));
     if (b.known[size_t(v)]) {
       if (out[i].shape() != b.shape[size_t(v)]) return internal_error("output ", i, " has shape ", out[i].shape(), ", expected ", b.shape[size_t(v)]);

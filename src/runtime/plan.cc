@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "base/memory_limit.h"
+
 namespace tenon {
 
 static Status damaged(const Node& node, const std::string& what) {
@@ -16,7 +18,11 @@ static Status load_kernel(LoadedPlan& plan, LoadedStep& step, const StepPlan& fr
     return Status(Code::incompatible, cat(describe(node), ": its kernel is of the backend '", escape(from.image.backend), "', which this engine's device does not fall back to"),
                   "build the engine again with this Tenon");
   step.place = owner == devices.begin() || !plan.split ? Place::device : Place::host;
-  auto kernel = owner->device->load({plan.graph, node, from.image});
+  // A branch that cannot work may have any types; only the last of the chain, the reference, takes such nodes.
+  std::vector<DType> types;
+  for (ValueId v : node.inputs) types.push_back(v == kNoValue ? DType::none : plan.graph.info(v).dtype);
+  if (owner + 1 != devices.end()) TRY(check_inputs(*node.op, types).with_prefix(describe(node) + ": "));
+  auto kernel = catch_bad_alloc([&] { return owner->device->load({plan.graph, node, from.image}); });
   if (!kernel.ok()) return kernel.status().with_prefix(describe(node) + ": ");
   step.kernel_ptr = std::move(kernel).value();
   return {};

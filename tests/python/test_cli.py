@@ -370,6 +370,8 @@ def test_ops():
     conv = ops["ai.onnx", "Conv"]
     assert set(conv["devices"]) >= {"cpu", "reference"} and conv["since"] <= 7 <= conv["version"] and "f32" in conv["inputs"][0]["types"]
     assert "ReduceSum" in tenon("ops", "Reduce*").stdout
+    one, none = tenon("ops", "Softmax"), tenon("ops", "Nothing*")
+    assert "1 operator." in one.stdout + one.stderr and "0 operators." in none.stdout + none.stderr
 
 
 def test_opt():

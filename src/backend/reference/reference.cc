@@ -17,6 +17,20 @@ Tensor borrow(const TensorDesc& d, const void* data) {
   return Tensor(d.dtype, d.shape, Buffer::borrow(data, byte_size(d.dtype, num_elements(d.shape)), nullptr));
 }
 
+Result<std::vector<ValueInfo>> infer_outputs(const Op& op, const Attrs& attrs, std::vector<ValueInfo> in, size_t outputs) {
+  InferArgs a{op, attrs, std::move(in), std::vector<ValueInfo>(outputs), nullptr, body_inference(attrs)};
+  int made_up = 0;
+  a.fresh = [&made_up](const char*) { return Dim::symbol(cat("_unknown_", ++made_up)); };
+  TRY(infer_op(a));
+  return std::move(a.out);
+}
+
+Result<std::vector<ValueInfo>> infer_outputs(const Op& op, const Attrs& attrs, std::span<const Tensor> in, size_t outputs) {
+  std::vector<ValueInfo> infos;
+  for (const Tensor& t : in) infos.push_back(t ? constant_info(t) : ValueInfo{});
+  return infer_outputs(op, attrs, std::move(infos), outputs);
+}
+
 class ReferenceLaunch : public Launch {
  public:
   ReferenceLaunch(const Op& op, const Attrs& attrs, std::vector<TensorDesc> in, std::vector<TensorDesc> out, bool certain)
@@ -26,6 +40,7 @@ class ReferenceLaunch : public Launch {
     std::vector<Tensor> in, out;
     for (size_t i = 0; i < in_.size(); ++i) in.push_back(borrow(in_[i], args.inputs[i]));
     if (!certain_) return run_checked(in, args);
+    TRY(check_values(in));
     for (size_t i = 0; i < out_.size(); ++i) {
       // An output that nobody wants still needs a place, since references write all they compute.
       if (args.outputs[i]) out.push_back(borrow(out_[i], args.outputs[i]));
@@ -40,6 +55,17 @@ class ReferenceLaunch : public Launch {
   }
 
  private:
+  // Shapes alone do not tell that an axis exists or that a list has the right length; references rely on it.
+  Status check_values(std::span<const Tensor> in) {
+    if (in.size() < 2 || op_.domain == "tenon") return {};
+    const std::vector<ValueInfo> inferred = TRY(catch_bad_alloc([&] { return infer_outputs(op_, attrs_, in, out_.size()); }));
+    for (size_t i = 0; i < out_.size(); ++i) {
+      auto shape = inferred[i].ranked ? to_concrete(inferred[i].shape) : std::nullopt;
+      if (shape && out_[i].dtype != DType::none && *shape != out_[i].shape)
+        return invalid_argument("gives shape ", *shape, " where ", out_[i].shape, " was expected");
+    }
+    return {};
+  }
   // Infers with the values, runs on memory of its own, and copies what fits.
   Status run_checked(std::span<const Tensor> in, const LaunchArgs& args) {
     std::vector<Tensor> out = TRY(interpret_node(op_, attrs_, in, out_.size()));
@@ -63,19 +89,17 @@ class ReferenceLaunch : public Launch {
 // Completes the outputs by inference: references write all of them, also those that nobody wants. False where inference
 // does not tell a shape before it sees the values: the reference must not be trusted to fit the memory that is there.
 Result<bool> complete_outputs(const Op& op, const Attrs& attrs, const std::vector<TensorDesc>& in, std::vector<TensorDesc>& out) {
-  InferArgs a{op, attrs, {}, std::vector<ValueInfo>(out.size()), nullptr, body_inference(attrs)};
-  int made_up = 0;
-  a.fresh = [&made_up](const char*) { return Dim::symbol(cat("_unknown_", ++made_up)); };
+  std::vector<ValueInfo> infos;
   for (const TensorDesc& d : in) {
-    if (d.value) a.in.push_back(constant_info(borrow(d, d.value)));
-    else a.in.push_back({d.dtype, d.dtype != DType::none, to_sym(d.shape), Tensor(), std::nullopt});
+    if (d.value) infos.push_back(constant_info(borrow(d, d.value)));
+    else infos.push_back({d.dtype, d.dtype != DType::none, to_sym(d.shape), Tensor(), std::nullopt});
   }
-  TRY(infer_op(a));
+  const std::vector<ValueInfo> inferred = TRY(infer_outputs(op, attrs, std::move(infos), out.size()));
   bool certain = true;
   for (size_t i = 0; i < out.size(); ++i) {
-    auto shape = a.out[i].ranked ? to_concrete(a.out[i].shape) : std::nullopt;
+    auto shape = inferred[i].ranked ? to_concrete(inferred[i].shape) : std::nullopt;
     certain = certain && shape;
-    if (out[i].dtype == DType::none && shape) out[i] = {a.out[i].dtype, *shape};
+    if (out[i].dtype == DType::none && shape) out[i] = {inferred[i].dtype, *shape};
   }
   return certain;
 }
@@ -93,7 +117,8 @@ class ReferenceKernel : public Kernel {
   bool can_run_dynamic() const override { return true; }
   Status run_dynamic(std::span<const Tensor> in, std::vector<Tensor>& out, const RunSubgraph& run) const override {
     if (run) {  // what the bodies decide need not be inferred first; what is known is allocated already
-      RefArgs a{op_, attrs_, in, out, run};
+      const auto inferred = [&] { return infer_outputs(op_, attrs_, in, out.size()); };
+      RefArgs a{op_, attrs_, in, out, run, {}, inferred};
       return catch_bad_alloc([&] { return op_.reference(a); });
     }
     out = TRY(interpret_node(op_, attrs_, in, out.size()));

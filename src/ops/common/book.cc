@@ -108,21 +108,27 @@ void Upgrade::ints_to_input(const char* attr, size_t index) {
 
 // ---- checks and calls ---------------------------------------------------------------------------------------------
 
-Status check_inputs(const Op& op, const std::vector<DType>& types) {
-  const bool variadic = !op.inputs.empty() && op.inputs.back().mode == Param::variadic;
-  if (types.size() > op.inputs.size() && !variadic)
+static bool takes_any_number(const Op& op) { return !op.inputs.empty() && op.inputs.back().mode == Param::variadic; }
+
+Status check_input_count(const Op& op, const std::vector<DType>& types) {
+  if (types.size() > op.inputs.size() && !takes_any_number(op))
     return invalid_model("has ", types.size(), " inputs, at most ", op.inputs.size(), " are allowed");
-  DType bound[128] = {};
   // A list of operands has at least one; the bodies of our own fused nodes may need none.
-  if (variadic && op.inputs.size() == 1 && types.empty() && op.domain != "tenon")
+  if (takes_any_number(op) && op.inputs.size() == 1 && types.empty() && op.domain != "tenon")
     return invalid_model("input '", op.inputs[0].name, "' is missing");
-  for (size_t i = 0; i < std::max(types.size(), op.inputs.size()); ++i) {
+  for (size_t i = 0; i < op.inputs.size(); ++i)
+    if (op.inputs[i].mode == Param::required && (i >= types.size() || types[i] == DType::none))
+      return invalid_model("input '", op.inputs[i].name, "' is missing");
+  return {};
+}
+
+Status check_inputs(const Op& op, const std::vector<DType>& types) {
+  TRY(check_input_count(op, types));
+  DType bound[128] = {};
+  for (size_t i = 0; i < types.size(); ++i) {
+    const DType t = types[i];
+    if (t == DType::none) continue;
     const Param& p = op.inputs[std::min(i, op.inputs.size() - 1)];
-    DType t = i < types.size() ? types[i] : DType::none;
-    if (t == DType::none) {
-      if (p.mode == Param::required) return invalid_model("input '", p.name, "' is missing");
-      continue;
-    }
     if (!p.types.contains(t)) return invalid_model("input '", p.name, "' cannot be of type ", name(t));
     if (!p.type_var) continue;
     DType& b = bound[p.type_var & 127];
@@ -162,12 +168,13 @@ Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> i
     }
     infer.in.push_back(std::move(v));
   }
-  TRY(infer_op(infer));
+  TRY(catch_bad_alloc([&] { return infer_op(infer); }));
   outputs.assign(num_outputs, Tensor());
   for (size_t i = 0; i < num_outputs; ++i)
     if (infer.out[i].ranked)
       if (auto shape = to_concrete(infer.out[i].shape)) outputs[i] = TRY(Tensor::allocate(infer.out[i].dtype, *shape));
-  RefArgs args{op, attrs, inputs, outputs, run_subgraph, symbol};
+  const auto inferred = [&infer]() -> Result<std::vector<ValueInfo>> { return infer.out; };
+  RefArgs args{op, attrs, inputs, outputs, run_subgraph, symbol, inferred};
   return catch_bad_alloc([&] { return op.reference ? op.reference(args) : reference_pointwise(args); });
 }
 

@@ -34,11 +34,26 @@ Result<ValueInfo> merge_infos(InferArgs& a, const ValueInfo& x, const ValueInfo&
   return m;
 }
 
+static constexpr const char* kEachRound = "each";
+
+bool is_size_of_each_round(std::string_view symbol) {
+  return starts_with(symbol, "_each_") || starts_with(symbol, "_each.");
+}
+
 Result<std::vector<ValueInfo>> infer_rounds(InferArgs& a, std::vector<ValueInfo> first,
                                             std::vector<ValueInfo> carried, std::vector<ValueInfo> last,
                                             size_t skip) {
   std::vector<std::vector<bool>> varies;  // dims that are symbols of ours already
   for (const ValueInfo& v : carried) varies.emplace_back(v.shape.size(), false);
+  for (size_t i = 0; a.body_input && i < carried.size(); ++i) {
+    const ValueInfo known = a.body_input("body", first.size() + i);
+    if (!known.ranked || !carried[i].ranked || known.shape.size() != carried[i].shape.size()) continue;
+    for (size_t d = 0; d < known.shape.size(); ++d)
+      if (known.shape[d].is_symbol() && is_size_of_each_round(known.shape[d].to_string()) && !(known.shape[d] == carried[i].shape[d])) {
+        carried[i].shape[d] = known.shape[d];
+        varies[i][d] = true;
+      }
+  }
   for (;;) {
     std::vector<ValueInfo> in = first;
     in.insert(in.end(), carried.begin(), carried.end());
@@ -70,7 +85,7 @@ Result<std::vector<ValueInfo>> infer_rounds(InferArgs& a, std::vector<ValueInfo>
         if (next.shape[d] == now.shape[d]) continue;
         next.shape[d] = a.fresh("carried");  // after the last round
         if (varies[i][d]) continue;
-        now.shape[d] = a.fresh("carried");  // at the start of any round
+        now.shape[d] = a.fresh(kEachRound);
         varies[i][d] = changed = true;
       }
     }
@@ -99,6 +114,19 @@ Result<Tensor> stack(const std::vector<Tensor>& parts, int64_t axis, bool revers
                   run);
     }
   return y;
+}
+
+Status stack_nothing(RefArgs& a, size_t i, int64_t axis) {
+  if (a.out[i] && a.out[i].size() == 0) return {};
+  if (!a.infer) return internal_error("a body that never ran, and nobody to ask for its shapes");
+  const std::vector<ValueInfo> infos = TRY(a.infer());
+  const ValueInfo& info = infos[i];
+  Shape shape;
+  for (const Dim& d : info.shape) shape.push_back(d.is_const() ? d.constant() : 0);
+  if (axis < 0) axis += int64_t(shape.size());
+  if (!info.ranked || axis < 0 || axis >= int64_t(shape.size())) shape = {0};
+  else shape[size_t(axis)] = 0;
+  return a.allocate(i, info.dtype, std::move(shape)).status();
 }
 
 Result<Tensor> take(const Tensor& x, int64_t axis, int64_t k) {

@@ -122,6 +122,17 @@ static Result<std::vector<Part>> expand_parts(const Node&, Descs in, Descs out) 
                                     row_major_strides(out[0].shape)))};
 }
 
+// The shapes may be certain whatever Expand is asked for; it must still ask for them.
+static Status check_expand(const Shape& x, const Shape& y, std::span<const int64_t> wanted) {
+  const size_t rank = y.size();
+  for (size_t i = 0; i < std::max(rank, wanted.size()); ++i) {  // from the last dimension on
+    const int64_t own = i < x.size() ? x[x.size() - 1 - i] : 1, want = i < wanted.size() ? wanted[wanted.size() - 1 - i] : 1;
+    if (i >= rank || (want == 1 ? own : want) != y[rank - 1 - i] || (own != 1 && want != 1 && own != want))
+      return invalid_argument("cannot expand shape ", x, " to ", Shape(wanted.begin(), wanted.end()));
+  }
+  return {};
+}
+
 // y [r0, d0, r1, d1, ...] reads x with stride 0 along each repetition.
 static Result<std::vector<Part>> tile_parts(const Node&, Descs in, Descs out) {
   const Shape &x = in[0].shape, &y = out[0].shape, own = row_major_strides(x);
@@ -153,7 +164,10 @@ static KernelAnswer supports_copy(const KernelRequest& r) {
 static Result<std::unique_ptr<Kernel>> load_copy(const KernelSource& s, Isa) {
   return make_kernel([&node = s.node](Descs in, Descs out, int threads) -> LaunchResult {
     auto parts = TRY(parts_of(node)(node, in, out));
-    return make_launch(0, [parts = std::move(parts)](const LaunchArgs& a, ThreadPool& pool) {
+    const bool expand = op_is(node, "Expand");
+    return make_launch(0, [parts = std::move(parts), expand, x = in[0].shape, y = out[0].shape,
+                           length = expand ? num_elements(in[1].shape) : 0](const LaunchArgs& a, ThreadPool& pool) {
+      if (expand) TRY(check_expand(x, y, {static_cast<const int64_t*>(a.inputs[1]), size_t(length)}));
       for (const Part& p : parts)
         p.plan.run(pool, static_cast<const char*>(a.inputs[p.input]) + p.from, static_cast<char*>(a.outputs[p.output]) + p.to);
       return Status();

@@ -20,6 +20,7 @@ class CudaCompiler : public KernelCompiler {
   explicit CudaCompiler(const Chip& chip) : chip_(chip) {}
   std::string target() const override { return cat("cuda:", chip_.name); }
   bool on_host() const override { return false; }
+  std::vector<std::string> precisions() const override { return {"fp32", "tf32", "fp16", "bf16"}; }
   KernelAnswer supports(const KernelRequest& r) const override { return choose(r).second; }
   Result<KernelImage> compile(const KernelRequest& r) override {
     const Family* f = choose(r).first;
@@ -49,7 +50,12 @@ class CudaCompiler : public KernelCompiler {
 }  // namespace
 
 Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string& target) {
-  const std::string named = target.empty() || target == "cuda" ? TRY(target_of_machine()) : target;
+  std::string named = target;
+  if (target.empty() || target == "cuda") {
+    auto own = target_of_machine();
+    if (!own.ok()) return own.status().with_remedy("name what to build for: --target cuda:sm_90a; or use --device cpu");
+    named = *own;
+  }
   const Chip chip = TRY(chip_of_target(named));
   TRY(nvrtc_description());
   return std::unique_ptr<KernelCompiler>(std::make_unique<CudaCompiler>(chip));

@@ -54,7 +54,10 @@ static Result<int> run(const Options& o) {
   onnx::ImportedModel model = TRY(onnx::import_file(o.argument(0)));
   TRY(apply_shapes(model.graph, TRY(shape_specs(o))));
   const Graph optimized = TRY(optimize(model.graph));
-  const std::vector<std::string> devices = o.has("device") ? o.texts("device") : device_names();
+  std::vector<std::string> devices = o.texts("device");
+  if (devices.empty())
+    for (const std::string& name : device_names())
+      if (device_state(name).ok()) devices.push_back(name);
 
   std::vector<Verdicts> verdicts;
   for (const std::string& device : devices) verdicts.push_back(TRY(ask(optimized, device)));

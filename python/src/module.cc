@@ -295,6 +295,7 @@ NB_MODULE(_core, m) {
         },
         nb::arg("bytes"), nb::arg("ordinal"), nb::arg("threads"), nb::arg("workspace"));
   m.def("device_names", &device_names);
+  m.def("has_device", [](const std::string& device) { return device_state(device).ok(); });
   m.def("looks_like_engine", [](nb::bytes bytes) {
     return looks_like_engine({static_cast<const uint8_t*>(bytes.data()), bytes.size()});
   });

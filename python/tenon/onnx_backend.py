@@ -9,6 +9,7 @@ from onnx import helper
 from onnx.backend.base import Backend, BackendRep, namedtupledict
 
 import tenon
+from tenon import _core
 
 
 def _device(name):
@@ -77,7 +78,7 @@ class TenonBackend(Backend):
 
     @classmethod
     def supports_device(cls, device):
-        return _device(device).partition(":")[0] in tenon.devices()
+        return _core.has_device(_device(device).partition(":")[0])
 
 
 is_compatible = TenonBackend.is_compatible

@@ -452,8 +452,7 @@ def _fixed_shapes(source, sizes):
 
 
 def get_available_providers():
-    devices = _core.device_names()
-    return [name for name, device in _PROVIDERS.items() if device in devices]
+    return [name for name, device in _PROVIDERS.items() if _core.has_device(device)]
 
 
 get_all_providers = get_available_providers

@@ -113,6 +113,8 @@ class Device {
 Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordinal = 0);
 // The backends there are, whether this machine has such a device or not: "cpu", "cuda", "reference".
 std::vector<std::string> device_names();
+// Whether this machine has one; if not, why and what to do.
+Status device_state(const std::string& device);
 Status unknown_device(const std::string& device);
 // The target that takes over nodes for which a backend has no kernel; null: it has one for every node.
 const char* fallback_of(const std::string& device);

@@ -10,12 +10,14 @@ namespace {
 struct Entry {
   const char* name;
   Result<std::shared_ptr<Device>> (*open)(const std::string& target, int ordinal);
+  Status (*state)();
   const char* fallback;  // the target that takes over nodes for which it has no kernel; null: it has one for every node
 };
+Status always() { return {}; }
 constexpr Entry kBackends[] = {
-    {"cpu", cpu::open_device, "reference"},
-    {"cuda", cuda::open_device, "cpu:avx2"},
-    {"reference", reference::open_device, nullptr},
+    {"cpu", cpu::open_device, always, "reference"},
+    {"cuda", cuda::open_device, cuda::state, "cpu:avx2"},
+    {"reference", reference::open_device, always, nullptr},
 };
 
 const Entry* find(const std::string& device) {
@@ -36,6 +38,11 @@ std::vector<std::string> device_names() {
   std::vector<std::string> names;
   for (const Entry& e : kBackends) names.push_back(e.name);
   return names;
+}
+
+Status device_state(const std::string& device) {
+  const Entry* e = find(device);
+  return e ? e->state() : unknown_device(device);
 }
 
 const char* fallback_of(const std::string& device) {

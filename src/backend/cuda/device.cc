@@ -49,6 +49,11 @@ Result<std::shared_ptr<CudaDevice>> CudaDevice::open(const Driver& driver, int o
   return d;
 }
 
+Status state() {
+  const Driver* driver = TRY(machine_driver());
+  return list_gpus(*driver).status();
+}
+
 Result<std::string> target_of_machine(int ordinal) {
   const Driver* driver = TRY(machine_driver());
   const std::vector<GpuInfo> gpus = TRY(list_gpus(*driver));

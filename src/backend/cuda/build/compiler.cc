@@ -50,7 +50,12 @@ class CudaCompiler : public KernelCompiler {
 }  // namespace
 
 Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string& target) {
-  const std::string named = target.empty() || target == "cuda" ? TRY(target_of_machine()) : target;
+  std::string named = target;
+  if (target.empty() || target == "cuda") {
+    auto own = target_of_machine();
+    if (!own.ok()) return own.status().with_remedy("name what to build for: --target cuda:sm_90a; or use --device cpu");
+    named = *own;
+  }
   const Chip chip = TRY(chip_of_target(named));
   TRY(nvrtc_description());
   return std::unique_ptr<KernelCompiler>(std::make_unique<CudaCompiler>(chip));

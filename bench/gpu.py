@@ -1,6 +1,8 @@
 """What bench/gpu.sh runs; see there. Writes gpu.json and the logs of its stages into --out."""
 import argparse
+import concurrent.futures
 import json
+import os
 import pathlib
 import re
 import statistics
@@ -78,42 +80,50 @@ def node_tests(options, clock, log, work):
         except Exception as e:  # types that numpy cannot hold
             written, _ = False, log.write(f"{case.name}: {e}\n")
         (folders if written else left_out).append(work / case.name)
-    command = [BIN / "tenon_node_runner", "--device", options.device, *folders]
-    _, out = run(command, clock, log, options.node_seconds)
-    found = outcomes(out)
+    # Processes side by side, since compiling is what takes long; few cases each, since a fault spoils those behind it.
+    parts = [folders[i::48] for i in range(48)]
+    end = Clock(options.node_seconds / 60)
+    with concurrent.futures.ThreadPoolExecutor(max(1, os.cpu_count() - 2)) as pool:
+        answers = pool.map(lambda part: run([BIN / "tenon_node_runner", "--device", options.device, *part], clock, log, end.left()), parts)
+        found = {k: v for _, out in answers for k, v in outcomes(out).items()}
     wrong = {k: v for k, v in found.items() if v != "ok"}
     return {"asked": len(folders), "left_out": len(left_out), "ran": len(found), "passed": len(found) - len(wrong), "wrong": wrong}
 
 
-def zoo_cases(options, work, batch):
-    """Folders in ONNX's layout for the graphs of the zoo, with ONNX Runtime's answers on the CPU."""
+def zoo_case(stripped, work, batch):
+    """A folder in ONNX's layout for a graph of the zoo, with ONNX Runtime's answers on the CPU."""
     import onnxruntime
-    folders = []
-    for stripped in sorted(options.zoo.glob("*.onnx")):
-        if options.only and not re.search(options.only, stripped.stem):
-            continue
-        path, folder = inputs.materialized(stripped), work / f"{stripped.stem}-{batch}"
-        data = folder / "test_data_set_0"
-        if not data.is_dir():
-            data.mkdir(parents=True)
-            (folder / "model.onnx").symlink_to(path)
-            known = inputs.Inputs(path, free_dim=128)
-            feeds = known.draw(batch)
-            answers = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, feeds)
-            for kind, arrays in (("input", feeds.values()), ("output", answers)):
-                for i, array in enumerate(arrays):
-                    (data / f"{kind}_{i}.pb").write_bytes(numpy_helper.from_array(np.asarray(array)).SerializeToString())
-        folders.append(folder)
-    return folders
+    path, folder = inputs.materialized(stripped), work / f"{stripped.stem}-{batch}"
+    data = folder / "test_data_set_0"
+    if data.is_dir():
+        return folder
+    data.mkdir(parents=True)
+    (folder / "model.onnx").symlink_to(path)
+    feeds = inputs.Inputs(path, free_dim=128).draw(batch)
+    answers = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, feeds)
+    for kind, arrays in (("input", feeds.values()), ("output", answers)):
+        for i, array in enumerate(arrays):
+            (data / f"{kind}_{i}.pb").write_bytes(numpy_helper.from_array(np.asarray(array)).SerializeToString())
+    return folder
+
+
+def zoo(options):
+    return [p for p in sorted(options.zoo.glob("*.onnx")) if not options.only or re.search(options.only, p.stem)]
 
 
 def check_zoo(options, clock, log, work):
-    folders = zoo_cases(options, work, 1)
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        folders = list(pool.map(lambda p: zoo_case(p, work, 1), zoo(options)))
     found = {}
-    for precision in options.precisions:
-        _, out = run([BIN / "tenon_node_runner", "--device", options.device, "--precision", precision, "--largest",
-                      TOLERANCE[precision], *folders], clock, log)
-        found[precision] = outcomes(out)
+
+    def check(task):
+        precision, folder = task
+        return precision, run([BIN / "tenon_node_runner", "--device", options.device, "--precision", precision, "--largest",
+                               TOLERANCE[precision], folder], clock, log)[1]
+
+    with concurrent.futures.ThreadPoolExecutor(max(1, os.cpu_count() // 2)) as pool:
+        for precision, out in pool.map(check, [(p, f) for p in options.precisions for f in folders]):
+            found.setdefault(precision, {}).update(outcomes(out))
     return found
 
 
@@ -141,7 +151,7 @@ def time_peers(tasks, clock, log):
 
 
 def speed(options, clock, log):
-    names = [p for p in sorted(options.zoo.glob("*.onnx")) if not options.only or re.search(options.only, p.stem)]
+    names = zoo(options)
     tasks = [f"{p.stem}:{b}" for p in names for b in options.batches]
     peers = time_peers(tasks, clock, log) if not options.no_peers else {}
     found, ratios = {}, []

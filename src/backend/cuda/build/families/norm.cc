@@ -25,7 +25,8 @@ static bool is_skip(const Node& n) {
   return ms_op_is(n, "SkipLayerNormalization") || ms_op_is(n, "SkipSimplifiedLayerNormalization");
 }
 static bool is_row_norm(const Node& n) {
-  return op_is(n, "LayerNormalization") || op_is(n, "RMSNormalization") || op_is(n, "SimplifiedLayerNormalization");
+  return op_is(n, "LayerNormalization") || op_is(n, "RMSNormalization") ||
+         op_is(n, "SimplifiedLayerNormalization") || ms_op_is(n, "SimplifiedLayerNormalization");
 }
 static bool is_group_norm(const Node& n) { return op_is(n, "InstanceNormalization") || op_is(n, "GroupNormalization"); }
 
@@ -147,9 +148,9 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   Program program;
   TRY(index_with_32_bits(program.recipe, {dims.in(0)}));
   const Norm m = TRY(describe(r, dims));
-  const RowCut cut = cut_rows(t, m.rows, m.n);
+  const RowCut cut = cut_rows(bits(ty) > bits(t) ? ty : t, m.rows, m.n);
   const bool wide = t == DType::f64;
-  KernelWriter k("norm", cut.threads);
+  KernelWriter k("normalize", cut.threads);  // `norm` is a function of CUDA
   Holes h;
   h["A"] = wide ? "double" : "float";
   h["ONE"] = wide ? "1.0" : "1.f";

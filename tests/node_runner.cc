@@ -110,6 +110,7 @@ static Status run_case(const std::string& dir, const std::string& device, const 
 int main(int argc, char** argv) {
   int passed = 0, failed = 0, refused = 0;
   std::string device, precision = "fp32";
+  std::shared_ptr<Device> held;  // opening a GPU anew for each case would take long
   for (int i = 1; i < argc; ++i) {
     if (std::string(argv[i]) == "--device") {
       device = argv[++i];
@@ -129,6 +130,9 @@ int main(int argc, char** argv) {
       largest_tolerance = std::atof(argv[++i]);
       continue;
     }
+    if (!held && !device.empty())
+      if (auto compiler = create_compiler(device, ""); compiler.ok())
+        if (auto opened = open_device((*compiler)->target()); opened.ok()) held = *opened;
     std::printf("%s: ", argv[i]);
     std::fflush(stdout);
     Status s = run_case(argv[i], device, precision);

@@ -56,6 +56,7 @@ void set_input(ConvProduct& c) {
     image.stride = p.stride;
     image.dilation = p.dilation;
     image.pad = p.pad;
+    image.pad_end = p.pad_end;
     image.transposed = p.transposed;
     image.channels = of_group;
     image.images = p.batch;

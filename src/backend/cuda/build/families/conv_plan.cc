@@ -23,7 +23,9 @@ static Status set_pads(ConvPlan& p, const WindowSpec& spec) {
   for (size_t d = 0; d < spec.rank(); ++d) {
     const Dim stride = p.stride[d];
     if (!p.transposed) {
-      p.pad.push_back(same ? first_part((p.out[d] - Dim(1)) * stride + spec.extent(d) - p.in[d], upper) : Dim(spec.pads[d]));
+      const Dim total = max((p.out[d] - Dim(1)) * stride + spec.extent(d) - p.in[d], Dim(0));
+      p.pad.push_back(same ? first_part(total, upper) : Dim(spec.pads[d]));
+      p.pad_end.push_back(same ? total - p.pad.back() : Dim(spec.pads[spec.rank() + d]));
     } else if (same || !shape.empty()) {
       const Dim full = stride * (p.in[d] - Dim(1)) + Dim(extra.empty() ? 0 : extra[d]) + spec.extent(d);
       p.pad.push_back(first_part(full - p.out[d], upper));

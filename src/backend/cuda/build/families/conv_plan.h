@@ -16,7 +16,7 @@ struct ConvPlan {
   Dim batch;
   SymShape in, out;                 // spatial sizes
   std::vector<int64_t> kernel, stride, dilation;
-  SymShape pad;                     // before the first element (of the output, where transposed)
+  SymShape pad, pad_end;            // before the first element and behind the last (of the output, where transposed)
   Epilogue epilogue;
 
   int64_t taps() const;

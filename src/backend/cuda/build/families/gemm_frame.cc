@@ -56,7 +56,9 @@ int run_length(const Matrix& x, int most) {
 }
 
 GemmFrame::GemmFrame(const Product& product, const Tile& tile)
-    : p(product), t(tile), k(t.splits > 1 && t.kind != Tile::rows ? p.name + "_parts" : p.name, tile.threads(), tile.kind == Tile::wgmma),
+    : p(product), t(tile), k(t.splits > 1 && t.kind != Tile::rows ? p.name + "_parts" : p.name, tile.threads(),
+        // Only where several blocks to a multiprocessor are worth more than registers is the choice the assembler's.
+        tile.kind == Tile::wgmma || tile.kind == Tile::simt || product.type == DType::f32),
       run(t.kind == Tile::rows ? 1 : result_vector(p)) {
   const auto address = [&](const Matrix& x) {
     const std::string type = cat("const ", device_type(p.type), "*");

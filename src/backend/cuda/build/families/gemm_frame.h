@@ -38,7 +38,7 @@ Dim parts_bytes(const Product& p, const Tile& t);
 Status write_mma(const Product& p, const Tile& t, Program& out);
 Status write_simt(const Product& p, const Tile& t, Program& out);
 Status write_wgmma(const Product& p, const Tile& t, Program& out);
-bool wgmma_fits(const Product& p, const Chip& chip);
+bool wgmma_fits(const Product& p, const Tile& t, const Chip& chip);
 int64_t wgmma_shared(const Tile& t);
 int wgmma_threads(const Tile& t);
 Status write_rows(const Product& p, const Tile& t, Program& out);

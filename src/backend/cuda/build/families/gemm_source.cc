@@ -33,7 +33,7 @@ bool fits(const Product& p, const Tile& t, const Chip& chip) {
   if (shared_bytes(p, t) > chip.shared_per_block || t.threads() > 1024 || t.threads() < 32) return false;
   if (t.kind == Tile::rows) return p.m.is_const() && p.m.constant() > 0 && p.a.form == Matrix::k_major && p.b.form == Matrix::k_major && p.plane.is(0);
   if (t.kind == Tile::simt) return bits(p.type) >= 32;
-  if (t.kind == Tile::wgmma) return wgmma_fits(p, chip);
+  if (t.kind == Tile::wgmma) return wgmma_fits(p, t, chip);
   if (p.type == DType::f16 || p.type == DType::bf16) return true;
   // There is no transposed ldmatrix for 32 bits.
   return p.type == DType::f32 && p.tf32 && p.a.form != Matrix::columns && p.b.form != Matrix::columns;
@@ -65,8 +65,8 @@ Status write_product(const Product& product, const Tile& t, Program& out) {
   TRY(check_sizes(p, t, out.recipe));
   if (out.source.empty()) out.source = kGemmPrelude;
   if (t.kind == Tile::rows) return write_rows(p, t, out);
-  if (t.kind == Tile::wgmma) return write_wgmma(p, t, out);
-  TRY(t.kind == Tile::mma ? write_mma(p, t, out) : write_simt(p, t, out));
+  if (t.kind == Tile::wgmma) TRY(write_wgmma(p, t, out));
+  else TRY(t.kind == Tile::mma ? write_mma(p, t, out) : write_simt(p, t, out));
   if (t.splits == 1) return {};
   out.recipe.scratch = max(out.recipe.scratch, parts_bytes(p, t));
   return write_sum(p, t, out);

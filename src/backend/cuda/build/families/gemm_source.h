@@ -14,6 +14,7 @@ struct Pixels {
   SymShape in, out;                            // sizes of the 1 to 3 spatial dimensions
   std::vector<int64_t> kernel, stride, dilation;
   SymShape pad;                                // before the first pixel
+  SymShape pad_end;                            // behind the last
   bool transposed = false;                     // of a transposed convolution: `in` is its input, the window slides over `out`
   Dim channels = 1;                            // of one group
   Dim images = 1, image_stride = 0, channel_stride = 1;  // strides in elements

@@ -1,6 +1,8 @@
 // Products on Hopper's tensor cores: one warp asks the copy engine for tiles, groups of four warps multiply what has come
 // (wgmma), blocks stay and take one tile of the result after the other. Convolutions differ in one load: the copy engine
 // gathers the pixels itself (im2col).
+#include <optional>
+
 #include "backend/cuda/build/families/gemm_frame.h"
 #include "backend/cuda/build/families/names.h"
 
@@ -16,65 +18,163 @@ int groups(const Tile& t) { return t.bm >= 128 ? 2 : 1; }
 
 bool small(const Dim& d, int64_t low, int64_t high) { return d.is_const() && d.constant() >= low && d.constant() <= high; }
 
-// A matrix as the copy engine reads it: [batch][rows][k].
+// Where the entries of a batch lie, innermost first: only dimensions that the operand has.
+void add_batch(const Product& p, const Matrix& x, TensorMap& m) {
+  for (size_t d = p.batch.size(); d-- > 0;) {
+    if (x.batch_strides[d].is(0)) continue;
+    m.dims.push_back(max(p.batch[d], Dim(1)));
+    m.strides.push_back(x.batch_strides[d] * Dim(2));
+    m.box.push_back(1);
+  }
+  // At least three dimensions.
+  while (m.dims.size() < 3) {
+    m.dims.push_back(1);
+    m.strides.push_back(m.strides.back());
+    m.box.push_back(1);
+  }
+  m.element_strides.assign(m.dims.size(), 1);
+}
+
+std::string batch_coordinates(const Product& p, const Matrix& x) {
+  std::string text;
+  int given = 2;
+  for (size_t d = p.batch.size(); d-- > 0;)
+    if (!x.batch_strides[d].is(0)) text += cat(", batch", d), ++given;
+  return given < 3 ? text + ", 0" : text;
+}
+
+// A matrix as the copy engine reads it: [batch][rows][k], or [batch][k][rows] in boxes of 64 rows.
 TensorMap matrix_map(const Product& p, const Matrix& x, int rows) {
-  const bool batched = !p.batch.empty() && !x.batch_strides[0].is(0);
   TensorMap m;
   m.type = name(p.type);
-  m.dims = {x.k_limit, x.row_limit, batched ? p.batch[0] : Dim(1)};
-  m.strides = {x.ld * Dim(2), batched ? x.batch_strides[0] * Dim(2) : x.ld * Dim(2)};
-  m.box = {kBlock, rows, 1};
-  m.element_strides = {1, 1, 1};
   m.swizzle = 128;
+  m.strides = {x.ld * Dim(2)};
+  if (x.form == Matrix::columns) {
+    m.dims = {max(x.row_limit, Dim(1)), x.k_limit};
+    m.box = {64, kBlock};
+  } else {
+    m.dims = {x.k_limit, max(x.row_limit, Dim(1))};
+    m.box = {kBlock, rows};
+  }
+  add_batch(p, x, m);
   return m;
 }
 
-// The weights of a convolution: [filters][taps][channels], so that each tap's channels end where they do in the image.
+// The weights of a convolution: [groups][filters][taps][channels], so that each tap's channels end where they do in the
+// image.
 TensorMap weight_map(const Product& p, int rows) {
   const Dim channels = p.a.image.channels, taps = p.a.image.taps();
-  TensorMap m = matrix_map(p, p.b, rows);
+  TensorMap m;
+  m.type = name(p.type);
+  m.swizzle = 128;
   m.dims = {channels, taps, p.b.row_limit};
   m.strides = {channels * Dim(2), p.b.ld * Dim(2)};
   m.box = {kBlock, 1, rows};
+  add_batch(p, p.b, m);
   return m;
 }
 
-// [images][height][width][channels], walked by the window. A single spatial dimension is a height of one.
+// The last position of a window, counted from the last pixel: what the map calls its upper corner.
+std::optional<int64_t> upper_corner(const Pixels& x, size_t d) {
+  if (x.in[d].is_const() && x.out[d].is_const())
+    return (x.out[d].constant() - 1) * x.stride[d] - x.pad[d].constant() - (x.in[d].constant() - 1);
+  if (!x.pad_end[d].is_const()) return std::nullopt;
+  return x.pad_end[d].constant() - (x.kernel[d] - 1) * x.dilation[d];
+}
+
+// [images][depth][height][width][channels], walked by the window. A single spatial dimension is a height of one.
 TensorMap image_map(const Product& p, int rows) {
   const Pixels& x = p.a.image;
-  const size_t rank = x.in.size(), w = rank - 1;
-  const bool flat = rank == 1;
   TensorMap m;
   m.type = name(p.type);
-  m.dims = {x.channels, x.in[w], flat ? Dim(1) : x.in[0], x.images};
-  m.strides = {x.strides[w] * Dim(2), (flat ? x.image_stride : x.strides[0]) * Dim(2), x.image_stride * Dim(2)};
-  m.element_strides = {1, int(x.stride[w]), flat ? 1 : int(x.stride[0]), 1};
-  const auto corner = [&](size_t d) {
-    const int64_t low = -x.pad[d].constant();
-    m.lower.push_back(int(low));
-    m.upper.push_back(int((x.out[d].constant() - 1) * x.stride[d] + low - (x.in[d].constant() - 1)));
-  };
-  corner(w);
-  if (flat) m.lower.push_back(0), m.upper.push_back(0);
-  else corner(0);
+  m.swizzle = 128;
   m.channels = kBlock;
   m.pixels = rows;
-  m.swizzle = 128;
+  m.dims = {p.batch.empty() ? x.channels : x.strides.back()};
+  m.element_strides = {1};
+  for (size_t d = x.in.size(); d-- > 0;) {
+    m.dims.push_back(max(x.in[d], Dim(1)));
+    m.strides.push_back(x.strides[d] * Dim(2));
+    m.element_strides.push_back(int(x.stride[d]));
+    m.lower.push_back(int(-x.pad[d].constant()));
+    m.upper.push_back(int(*upper_corner(x, d)));
+  }
+  if (x.in.size() == 1) {
+    m.dims.push_back(1);
+    m.strides.push_back(x.image_stride * Dim(2));
+    m.element_strides.push_back(1);
+    m.lower.push_back(0);
+    m.upper.push_back(0);
+  }
+  m.dims.push_back(max(x.images, Dim(1)));
+  m.strides.push_back(x.image_stride * Dim(2));
+  m.element_strides.push_back(1);
   return m;
 }
 
-// wgmma over one step of 16 along k: d (+)= a b, BN columns.
-std::string multiply_text(DType type, int bn) {
-  const int n = bn / 2;
-  std::string regs, constraints;
-  for (int i = 0; i < n; ++i) {
-    regs += cat(i ? ", %" : "%", i);
-    constraints += cat(i ? ", " : "", "\"+f\"(d[", i, "])");
+bool fits_matrix(const Matrix& x) {
+  int used = 2;
+  for (const Dim& d : x.batch_strides) used += !d.is(0);
+  return used <= 5 && run_length(x, 8) == 8;
+}
+
+bool fits_pixels(const Product& p) {
+  const Pixels& x = p.a.image;
+  const size_t rank = x.in.size();
+  if (x.transposed || x.channel_major || run_length(p.a, 8) != 8 || !x.channels.is_const()) return false;
+  // Behind a group's channels stand the next group's.
+  if (!p.batch.empty() && x.channels.constant() % kBlock) return false;
+  const int64_t corner = rank == 3 ? 16 : 128, reach = rank == 3 ? 31 : 255;
+  for (size_t d = 0; d < rank; ++d) {
+    if (!small(x.pad[d], 0, corner) || x.stride[d] > 8 || (x.kernel[d] - 1) * x.dilation[d] > reach) return false;
+    const auto upper = upper_corner(x, d);
+    if (!upper || *upper < -corner || *upper >= corner) return false;
   }
-  const std::string t = name(type);
-  return cat("DEVICE void multiply(float (&d)[", n, "], unsigned long long a, unsigned long long b, int add) {\n",
-             "asm volatile(\"{\\n.reg .pred p;\\nsetp.ne.b32 p, %", n + 2, ", 0;\\n\"\n\"wgmma.mma_async.sync.aligned.m64n", bn, "k16.f32.", t, ".", t,
-             " {", regs, "}, %", n, ", %", n + 1, ", p, 1, 1, 0, 0;\\n}\" : ", constraints, " : \"l\"(a), \"l\"(b), \"r\"(add));\n}\n");
+  return true;
+}
+
+// What one thread does: copies of A and of B for block `block` of k, and what comes before the blocks of a tile.
+struct Copies {
+  std::string place, k_at, a, b;
+};
+
+Copies matrix_copies(const Product& p, const Tile& t, const std::string& a, const std::string& b) {
+  Copies c;
+  c.a = cat("bulk_load(at, &", a, ", full + stage, block * 64, m_tile", batch_coordinates(p, p.a), ");\n");
+  if (p.b.form == Matrix::columns)
+    c.b = cat("UNROLL\nfor (int part = 0; part < BN / 64; ++part) bulk_load(at + TILE * 128 + part * 8192, &", b,
+              ", full + stage, col0 + part * 64, block * 64", batch_coordinates(p, p.b), ");\n");
+  else if (t.cluster > 1)
+    c.b = cat("bulk_load_to_all(at + TILE * 128 + partner * (BN / CL) * 128, &", b, ", full + stage, (1 << CL) - 1, block * 64, col0 + partner * (BN / CL)",
+              batch_coordinates(p, p.b), ");\n");
+  else
+    c.b = cat("bulk_load(at + TILE * 128, &", b, ", full + stage, block * 64, col0", batch_coordinates(p, p.b), ");\n");
+  return c;
+}
+
+Copies pixel_copies(KernelWriter& k, const Product& p, const Tile& t, const std::string& a, const std::string& b) {
+  const Pixels& x = p.a.image;
+  const int64_t parts = (x.channels.constant() + kBlock - 1) / kBlock;
+  Copies c;
+  c.place = "int rest = m_tile;\n";
+  c.k_at = cat("const int tap = block / ", parts, ", channel = (block - tap * ", parts, ") * 64;\n");
+  std::string from, offsets, tap = "tap";
+  for (size_t d = x.in.size(); d-- > 0;) {
+    const std::string size = k.size(x.out[d]);
+    c.place += cat("const int x", d, " = rest % ", size, " * ", x.stride[d], " - ", x.pad[d].constant(), ";\nrest /= ", size, ";\n");
+    c.k_at += cat("const int tap", d, " = (", tap, d == 0 ? ")" : cat(") % ", x.kernel[d]), " * ", x.dilation[d], ";\n");
+    tap = cat("(", tap, ") / ", x.kernel[d]);
+    from += cat(", x", d);
+    offsets += cat(", tap", d);
+  }
+  if (x.in.size() == 1) from += ", 0", offsets += ", 0";
+  const std::string group = p.batch.empty() ? "" : cat("batch0 * ", x.channels.constant(), " + ");
+  c.a = cat("bulk_load_im2col(at, &", a, ", full + stage, ", group, "channel", from, ", rest", offsets, ");\n");
+  const std::string at = cat("channel, tap, col0", p.batch.empty() ? "" : ", batch0");
+  c.b = t.cluster > 1
+      ? cat("bulk_load_to_all(at + TILE * 128 + partner * (BN / CL) * 128, &", b, ", full + stage, (1 << CL) - 1, channel, tap, col0 + partner * (BN / CL));\n")
+      : cat("bulk_load(at + TILE * 128, &", b, ", full + stage, ", at, ");\n");
+  return c;
 }
 
 }  // namespace
@@ -85,20 +185,23 @@ int64_t wgmma_shared(const Tile& t) {
 
 int wgmma_threads(const Tile& t) { return (groups(t) + 1) * 128; }
 
-bool wgmma_fits(const Product& p, const Chip& chip) {
+// Blocks of k; of a convolution each tap's channels are a whole number of them.
+static int64_t blocks_of(const Product& p) {
+  if (p.a.form != Matrix::pixels) return (p.k.constant() + kBlock - 1) / kBlock;
+  return p.a.image.taps() * ((p.a.image.channels.constant() + kBlock - 1) / kBlock);
+}
+
+bool wgmma_fits(const Product& p, const Tile& t, const Chip& chip) {
   if (!chip.wgmma || (p.type != DType::f16 && p.type != DType::bf16) || p.epilogue.sum != DType::f32) return false;
-  if (!p.k.is_const() || p.k.constant() < 1 || p.batch.size() > 1 || !p.plane.is(0)) return false;
-  if (p.b.form != Matrix::k_major || run_length(p.b, 8) != 8) return false;
-  if (p.a.form == Matrix::k_major) return run_length(p.a, 8) == 8;
-  if (p.a.form != Matrix::pixels || run_length(p.a, 8) != 8 || !p.batch.empty()) return false;
-  const Pixels& x = p.a.image;
-  if (x.transposed || x.channel_major || x.in.size() > 2 || !x.channels.is_const() || mod(x.channels, Dim(8)).constant() != 0) return false;
-  for (size_t d = 0; d < x.in.size(); ++d) {
-    if (!x.in[d].is_const() || !x.out[d].is_const() || !small(x.pad[d], 0, 128) || x.stride[d] > 8) return false;
-    const int64_t upper = (x.out[d].constant() - 1) * x.stride[d] - x.pad[d].constant() - (x.in[d].constant() - 1);
-    if (upper < -128 || upper > 127 || (x.kernel[d] - 1) * x.dilation[d] > 255) return false;
-  }
-  return true;
+  if (!p.k.is_const() || p.k.constant() < 1 || !p.plane.is(0)) return false;
+  // A cluster's blocks share B by copies that know three coordinates.
+  if (t.cluster > 1 && (!p.batch.empty() || p.b.form == Matrix::columns)) return false;
+  if (p.b.form == Matrix::columns && t.bn % 64) return false;
+  if (p.b.form == Matrix::pixels || p.a.form == Matrix::columns || !fits_matrix(p.b)) return false;
+  if (!(p.a.form == Matrix::pixels ? fits_pixels(p) : fits_matrix(p.a))) return false;
+  // Each part of a split sum has something to add.
+  const int64_t blocks = blocks_of(p), share = (blocks + t.splits - 1) / t.splits;
+  return share * (t.splits - 1) < blocks;
 }
 
 Status write_wgmma(const Product& p, const Tile& t, Program& out) {
@@ -106,41 +209,28 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
   wide.bm *= t.cluster;
   GemmFrame f(p, wide);
   KernelWriter& k = f.k;
-  const bool conv = p.a.form == Matrix::pixels;
+  const bool conv = p.a.form == Matrix::pixels, columns = p.b.form == Matrix::columns;
   const auto map = [&](const Matrix& x, TensorMap m) { return k.map(std::move(m), x.stored ? Arg::data : Arg::input, x.index); };
   const std::string a = map(p.a, conv ? image_map(p, t.bm) : matrix_map(p, p.a, t.bm));
   const std::string b = map(p.b, conv ? weight_map(p, t.bn / t.cluster) : matrix_map(p, p.b, t.bn / t.cluster));
-  const auto entry = [&](const Matrix& x) { return !p.batch.empty() && !x.batch_strides[0].is(0) ? "batch" : "0"; };
-
-  std::string place, load_a, k_at, b_at;
-  if (conv) {
-    const Pixels& x = p.a.image;
-    const size_t rank = x.in.size(), w = rank - 1;
-    const std::string q = k.size(x.out[w]), pq = k.size(product(x.out));
-    place = cat("const int image = m_tile / ", pq, ", spot = m_tile - image * ", pq, ";\n",
-                "const int x0 = spot % ", q, " * ", x.stride[w], " - ", x.pad[w].constant(), ", y0 = ",
-                rank == 1 ? "0" : cat("spot / ", q, " * ", x.stride[0], " - ", x.pad[0].constant()), ";\n");
-    const int64_t parts = (x.channels.constant() + kBlock - 1) / kBlock;
-    k_at = cat("const int tap = block / ", parts, ", channel = (block - tap * ", parts, ") * 64, tap_y = tap / ", x.kernel[w], ", tap_x = tap - tap_y * ", x.kernel[w], ";\n");
-    load_a = cat("bulk_load_im2col(at, &", a, ", full + stage, channel, x0, y0, image, tap_x * ", x.dilation[w], ", tap_y * ", rank == 1 ? 1 : x.dilation[0], ");\n");
-    b_at = "channel, tap, col0";
-  } else {
-    load_a = cat("bulk_load(at, &", a, ", full + stage, block * 64, m_tile, ", entry(p.a), ");\n");
-    b_at = "block * 64, col0";
-  }
-  const std::string share = t.cluster > 1 ? " + partner * (BN / CL)" : "", last = conv ? "" : cat(", ", entry(p.b));
-  const std::string load_b = t.cluster > 1
-      ? cat("bulk_load_to_all(at + TILE * 128 + partner * (BN / CL) * 128, &", b, ", full + stage, (1 << CL) - 1, ", b_at, share, last, ");\n")
-      : cat("bulk_load(at + TILE * 128, &", b, ", full + stage, ", b_at, last, ");\n");
-  const int64_t blocks = conv ? p.a.image.taps() * ((p.a.image.channels.constant() + kBlock - 1) / kBlock) : (p.k.constant() + kBlock - 1) / kBlock;
-  const std::string tiles = cat("((", k.size(p.m), " + BM - 1) / BM) * ((", k.size(p.n), " + BN - 1) / BN) * ", k.size(product(p.batch)));
-  const Names holes{{"cluster", cat(t.cluster)}, {"groups", cat(groups(t))}, {"pitch", cat(kPitch)}, {"chunk", cat(kChunk)}, {"blocks", cat(blocks)},
-                    {"tiles", tiles}, {"a", a}, {"b", b}, {"position", TRY(f.position("item"))}, {"place", place}, {"kat", k_at}, {"loada", load_a},
-                    {"loadb", load_b}, {"give", groups(t) == 2 ? "give_registers<40>();\n" : ""}, {"take", groups(t) == 2 ? "take_registers<232>();\n" : ""},
+  const Copies c = conv ? pixel_copies(k, p, t, a, b) : matrix_copies(p, t, a, b);
+  const std::string tiles = cat("((", k.size(p.m), " + BM - 1) / BM) * ((", k.size(p.n), " + BN - 1) / BN) * SPLITS * ", k.size(product(p.batch)));
+  const std::string position = TRY(f.position("item")) +
+                               "const int m_tile = row0 + partner * TILE;\n" +
+                               (t.splits > 1 ? "const int first = split * SHARE, last = first + SHARE < BLOCKS ? first + SHARE : BLOCKS;\n"
+                                             : "const int first = 0, last = BLOCKS;\n");
+  const Names holes{{"cluster", cat(t.cluster)}, {"groups", cat(groups(t))}, {"pitch", cat(kPitch)}, {"chunk", cat(kChunk)}, {"blocks", cat(blocks_of(p))},
+                    {"tiles", tiles}, {"a", a}, {"b", b}, {"position", position}, {"place", c.place}, {"kat", c.k_at}, {"loada", c.a},
+                    {"loadb", c.b}, {"give", groups(t) == 2 ? "give_registers<40>();\n" : ""}, {"take", groups(t) == 2 ? "take_registers<232>();\n" : ""},
                     {"sync", t.cluster > 1 ? "cluster_sync();\n" : "__syncthreads();\n"}, {"partner", t.cluster > 1 ? "cluster_rank()" : "0"},
                     {"release", t.cluster > 1 ? "if (lane < CL) barrier_arrive_at(empty + done, lane);\n" : "if (lane == 0) barrier_arrive(empty + done);\n"},
+                    {"multiply", cat(p.type == DType::f16 ? "wgmma_f16<" : "wgmma_bf16<", columns ? "true>" : "false>")},
+                    {"btile", columns ? "column_descriptor(at + TILE * 128, 8192)" : "matrix_descriptor(at + TILE * 128)"},
+                    {"bstep", columns ? "128" : "2"},
+                    // Stored operands are nobody's result: they are read before the kernel in front is done.
+                    {"early", p.b.stored && t.cluster == 1 ? "true" : "false"},
                     {"finish", TRY(f.finish())}};
-  k.body = f.constants() + expand(R"(constexpr int CL = $cluster, TILE = BM / CL, GROUPS = $groups, MT = TILE / 64 / GROUPS, STAGE = (TILE + BN) * 128, PITCH = $pitch, CHUNK = $chunk, BLOCKS = $blocks;
+  k.body = f.constants() + expand(R"(constexpr int CL = $cluster, TILE = BM / CL, GROUPS = $groups, MT = TILE / 64 / GROUPS, STAGE = (TILE + BN) * 128, PITCH = $pitch, CHUNK = $chunk, BLOCKS = $blocks, SHARE = (BLOCKS + SPLITS - 1) / SPLITS;
 unsigned char* const ring = dynamic_shared();
 Barrier* const full = reinterpret_cast<Barrier*>(ring + STAGES * STAGE + GROUPS * 4 * 16 * PITCH * 4), *const empty = full + STAGES;
 const int partner = $partner;
@@ -153,21 +243,32 @@ barrier_init(empty + s, GROUPS * 4 * CL);
 }
 barrier_init_done();
 }
-$sync PDL_WAIT;
+$sync const int total = $tiles;
+int stage = 0, phase = 0, early = 0;
+if ($early && tid == 0 && (int)blockIdx.x < total) {
+const int item = blockIdx.x;
+$position for (int block = first; block < last && early < STAGES; ++block, ++early) {
+const int stage = early;
+barrier_expect(full + stage, STAGE);
+unsigned char* const at = ring + stage * STAGE;
+$kat$loadb}
+}
+PDL_WAIT;
 PDL_LAUNCH;
-const int total = $tiles;
-int stage = 0, phase = 0;
 if (tid < 128) {
 $give if (tid == 0) {
 #pragma unroll 1
 for (int item = blockIdx.x / CL; item < total; item += gridDim.x / CL) {
-$position const int m_tile = row0 + partner * TILE;
-$place#pragma unroll 1
-for (int block = 0; block < BLOCKS; ++block) {
+$position$place#pragma unroll 1
+for (int block = first; block < last; ++block) {
+unsigned char* const at = ring + stage * STAGE;
+$kat if (early > 0) {
+--early;
+} else {
 barrier_wait(empty + stage, phase ^ 1);
 barrier_expect(full + stage, STAGE);
-unsigned char* const at = ring + stage * STAGE;
-$kat$loada$loadb if (++stage == STAGES) stage = 0, phase ^= 1;
+$loadb}
+$loada if (++stage == STAGES) stage = 0, phase ^= 1;
 }
 }
 }
@@ -176,22 +277,21 @@ $take const int group = tid / 128 - 1, warp = tid / 32 % 4, lane = tid % 32;
 float* const mine = reinterpret_cast<float*>(ring + STAGES * STAGE) + (group * 4 + warp) * 16 * PITCH;
 #pragma unroll 1
 for (int item = blockIdx.x / CL; item < total; item += gridDim.x / CL) {
-$position const int m_tile = row0 + partner * TILE;
-float d[MT][BN / 2];
+$position float d[MT][BN / 2];
 int done = 0;
 #pragma unroll 1
-for (int block = 0; block < BLOCKS; ++block) {
+for (int block = first; block < last; ++block) {
 barrier_wait(full + stage, phase);
 const unsigned char* const at = ring + stage * STAGE;
-const unsigned long long a_tile = matrix_descriptor(at + group * MT * 8192), b_tile = matrix_descriptor(at + TILE * 128);
+const unsigned long long a_tile = matrix_descriptor(at + group * MT * 8192), b_tile = $btile;
 wgmma_fence();
 UNROLL
 for (int step = 0; step < 4; ++step) {
 UNROLL
-for (int i = 0; i < MT; ++i) multiply(d[i], a_tile + i * 512 + step * 2, b_tile + step * 2, block > 0 || step > 0);
+for (int i = 0; i < MT; ++i) $multiply(d[i], a_tile + i * 512 + step * 2, b_tile + step * $bstep, block > first || step > 0);
 }
 wgmma_commit();
-if (block > 0) {
+if (block > first) {
 wgmma_wait<1>();
 $release}
 done = stage;
@@ -227,8 +327,8 @@ warp_sync();
 }
 }
 $sync)", holes);
-  out.source += multiply_text(p.type, t.bn) + k.text();
-  const Dim all = ceil_div(p.m, wide.bm) * ceil_div(p.n, t.bn) * product(p.batch) * Dim(t.cluster);
+  out.source += k.text();
+  const Dim all = ceil_div(p.m, wide.bm) * ceil_div(p.n, t.bn) * product(p.batch) * Dim(t.cluster * t.splits);
   KernelLaunch launch = k.launch({min(all, Dim(t.blocks / t.cluster * t.cluster))}, {t.threads()}, shared_bytes(p, t));
   launch.cluster = t.cluster;
   out.recipe.launches.push_back(launch);

@@ -24,16 +24,25 @@ double tile_cost(const Product& p, const Tile& t, const Chip& chip) {
   if (t.kind == Tile::rows) {
     // Reading B is all there is; few columns cannot ask for it fast enough.
     const double warps = batch * n * t.splits, busy = std::min(1.0, warps / (sms * 16));
-    return kFill + batch * n * k * bytes / (kMemory * sms * busy) + 20 * m;
+    return batch * n * k * bytes / (kMemory * sms * busy) + 20 * m;
   }
+  // Of tiles that all wait for memory the one with the least work of its own is best.
+  const auto answer = [&](double cost) {
+    // The parts of a split sum are written, read and added by a second kernel.
+    if (t.splits > 1) cost += kLaunch + batch * m * n * (t.splits + 1) * 4 / (kCache / 2 * sms);
+    return std::max(cost, floor) + 0.15 * cost;
+  };
   if (t.kind == Tile::wgmma) {
-    // Blocks stay; one tile's sums leave before the next one's products begin.
-    const double blocks = sms / t.cluster, work = ceil_of(ceil_of(m, t.bm), t.cluster) * ceil_of(n, t.bn) * batch;
+    // Blocks stay; one tile's sums leave while the next one's operands come.
+    const double blocks = sms / t.cluster, work = ceil_of(ceil_of(m, t.bm), t.cluster) * ceil_of(n, t.bn) * batch * t.splits;
     const double load = (t.bm + double(t.bn) / t.cluster) * 128 / kCache, math = t.bm * t.bn / 32.0;
     // Each instruction reads its 64 rows of A and all of B.
     const double shared_read = t.bm / 64 * (64 + t.bn), step = std::max({load, math, shared_read, 600.0 / t.stages});
-    const double store = t.bm * t.bn * bytes / kCache + t.bm * t.bn / 16.0;
-    return std::max(kFill + ceil_of(work, blocks) * (ceil_of(k, 64) * step + store), floor);
+    const double store = t.bm * t.bn * (t.splits > 1 ? 4.0 : bytes) / kCache + t.bm * t.bn / 16.0;
+    // Each tap of a convolution takes whole blocks of channels.
+    double blocks_of_k = ceil_of(k, 64);
+    if (p.a.form == Matrix::pixels) blocks_of_k = double(p.a.image.taps()) * ceil_of(double(likely_size(p.a.image.channels)), 64);
+    return answer(kFill + ceil_of(work, blocks) * (ceil_of(blocks_of_k, t.splits) * step + store));
   }
   const double tiles = ceil_of(m, t.bm) * ceil_of(n, t.bn) * batch * t.splits;
   const int64_t shared = shared_bytes(p, t);
@@ -63,9 +72,7 @@ double tile_cost(const Product& p, const Tile& t, const Chip& chip) {
   const double latency = t.kind == Tile::mma ? 600.0 / (std::max(1, t.stages - 1) * occupied) : 350.0 / occupied;
   const double loop = blocks_of_k * std::max(step, latency / occupied);
   const double store = t.bm * t.bn * (t.splits > 1 ? 4.0 : bytes) / kCache + t.bm * t.bn * 8.0 / (t.threads() / 32.0) / 32.0 / 4.0;
-  double cost = kFill + waves * occupied * (loop + store);
-  if (t.splits > 1) cost += kLaunch + batch * m * n * (t.splits + 1) * 4 / (kCache * sms);
-  return std::max(cost, floor);
+  return answer(kFill + waves * occupied * (loop + store));
 }
 
 static std::vector<Tile> candidates(const Product& p, const Chip& chip) {
@@ -112,7 +119,6 @@ static std::vector<Tile> candidates(const Product& p, const Chip& chip) {
   const size_t whole = all.size();
   for (size_t i = 0; i < whole; ++i)
     for (int splits : {2, 3, 4, 6, 8, 12, 16}) {
-      if (all[i].kind == Tile::wgmma) break;  // blocks that stay balance themselves
       Tile t = all[i];
       t.splits = splits;
       // Each part has something to add.

@@ -88,6 +88,7 @@ std::string CudaDevice::description() const {
 // ---- errors ------------------------------------------------------------------------------------------------------
 
 Status CudaDevice::alive() const {
+  if (!dead_) return {};
   std::lock_guard lock(mutex_);
   return fault_;
 }
@@ -99,6 +100,7 @@ Status CudaDevice::failed(int error, const std::string& doing) {
   if (is_fatal(error)) {
     std::lock_guard lock(mutex_);
     if (fault_.ok()) fault_ = s;
+    dead_ = true;
   }
   return s;
 }

@@ -63,7 +63,8 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
   const MemoryId memory_id_;
   MemoryPool pool_;
   mutable std::mutex mutex_;
-  Status fault_;
+  std::atomic<bool> dead_ = false;
+  Status fault_;  // once it is dead
   std::map<std::string, std::weak_ptr<LoadedModule>> modules_;  // by hash
   std::map<std::string, std::weak_ptr<Buffer>> uploads_;
   mutable std::mutex staging_mutex_;

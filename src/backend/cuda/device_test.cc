@@ -163,7 +163,7 @@ TEST_F(CudaDeviceTest, FreedMemoryIsGivenOutAgain) {
   EXPECT_EQ(d->allocate(900)->data(), address);
   EXPECT_EQ(count("alloc"), 1);
   EXPECT_EQ(count("free"), 0);
-  auto large = d->allocate(int64_t(100) << 20);
+  auto large = d->allocate(int64_t(300) << 20);
   large.reset();
   EXPECT_EQ(count("free"), 1);  // not kept
   EXPECT_EQ(d->allocate(-1), nullptr);

@@ -5,7 +5,7 @@
 namespace tenon::cuda {
 
 // What is larger goes back to the driver at once, and so does what exceeds the sum.
-static constexpr int64_t kLargestKept = int64_t(64) << 20, kMostKept = int64_t(512) << 20;
+static constexpr int64_t kLargestKept = int64_t(256) << 20, kMostKept = int64_t(1) << 30;
 
 static int64_t rounded(int64_t bytes) {
   const int64_t step = bytes > 1 << 20 ? 1 << 20 : 512;

@@ -49,10 +49,10 @@ TEST(KernelWriter, ParametersAreArguments) {
   EXPECT_EQ(k.output(0, "float*"), "out0");
   k.body = "out0[0] = in0[n0];\n";
   EXPECT_EQ(k.text(),
-            "extern \"C\" __global__ void __launch_bounds__(256) f(const float* in0, int n0, long long n1, float* out0) {\n"
+            "extern \"C\" __global__ void __launch_bounds__(256) tenon_f(const float* in0, int n0, long long n1, float* out0) {\n"
             "PDL_WAIT;\nPDL_LAUNCH;\nout0[0] = in0[n0];\n}\n");
   const KernelLaunch l = k.launch({ceil_div(n, 256)}, {256});
-  EXPECT_EQ(l.kernel, "f");
+  EXPECT_EQ(l.kernel, "tenon_f");
   ASSERT_EQ(l.args.size(), 4u);
   EXPECT_EQ(l.args[1].kind, Arg::i32);
   EXPECT_EQ(l.args[1].value, n * 4);
@@ -64,7 +64,7 @@ TEST(KernelWriter, ParametersAreArguments) {
 TEST(KernelWriter, AKernelMayWaitLater) {
   KernelWriter k("f");
   k.body = "prologue();\nPDL_WAIT;\n";
-  EXPECT_EQ(k.text(), "extern \"C\" __global__ void f() {\nprologue();\nPDL_WAIT;\n}\n");
+  EXPECT_EQ(k.text(), "extern \"C\" __global__ void tenon_f() {\nprologue();\nPDL_WAIT;\n}\n");
 }
 
 TEST(Literals, GiveBackTheValue) {

@@ -17,15 +17,14 @@ std::vector<AttrSpec> recurrent_attrs(std::vector<AttrSpec> own) {
   return all;
 }
 
-static Result<int64_t> directions(const Attrs& attrs) {
+Result<int64_t> recurrent_directions(const Attrs& attrs) {
   const std::string& d = attrs.s("direction");
   if (d == "forward" || d == "reverse") return 1;
   if (d == "bidirectional") return 2;
   return invalid_model("attribute 'direction' cannot be '", d, "'");
 }
 
-// The functions of all directions; alpha and beta are handed to those that take them, in order.
-static Result<std::vector<Activation>> activations(const Attrs& attrs, const CellKind& kind, int64_t dirs) {
+Result<std::vector<Activation>> recurrent_activations(const Attrs& attrs, const CellKind& kind, int64_t dirs) {
   Strings names = attrs.strings("activations");
   if (names.empty())
     for (int64_t d = 0; d < dirs; ++d) names.insert(names.end(), kind.activations.begin(), kind.activations.end());
@@ -55,8 +54,8 @@ static Status check_shape(const InferArgs& a, size_t i, const SymShape& want) {
 }
 
 Status infer_recurrent(InferArgs& a, const CellKind& kind) {
-  const int64_t dirs = TRY(directions(a.attrs));
-  TRY(activations(a.attrs, kind, dirs));
+  const int64_t dirs = TRY(recurrent_directions(a.attrs));
+  TRY(recurrent_activations(a.attrs, kind, dirs));
   const int64_t layout = a.attrs.i("layout");
   if (layout != 0 && layout != 1) return invalid_model("attribute 'layout' is ", layout, ", it must be 0 or 1");
   if (a.attrs.has("clip") && !(a.attrs.f("clip") >= 0)) return invalid_model("attribute 'clip' is ", a.attrs.f("clip"));
@@ -93,8 +92,8 @@ double CellStep::recur(int64_t row) const {
 Status reference_recurrent(RefArgs& a, const CellKind& kind, void (*step)(const CellStep&)) {
   const Tensor& x = a.x(0);
   const bool by_batch = a.attrs.i("layout") != 0;
-  const int64_t dirs = TRY(directions(a.attrs));
-  const std::vector<Activation> act = TRY(activations(a.attrs, kind, dirs));
+  const int64_t dirs = TRY(recurrent_directions(a.attrs));
+  const std::vector<Activation> act = TRY(recurrent_activations(a.attrs, kind, dirs));
   const int64_t steps = x.dim(by_batch ? 1 : 0), batch = x.dim(by_batch ? 0 : 1), width = x.dim(2);
   const int64_t hidden = a.x(2).dim(2), rows = kind.gates * hidden;
   if (batch == 0 || hidden == 0 || (steps == 0 && a.out.size() == 1)) return {};

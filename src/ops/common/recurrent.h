@@ -32,6 +32,11 @@ struct CellStep {
   double clipped(double v) const { return v > clip ? clip : v < -clip ? -clip : v; }
 };
 
+// 1 or 2, by the attribute 'direction'. Errors: another word.
+Result<int64_t> recurrent_directions(const Attrs& attrs);
+// The activation functions of all directions; alpha and beta are handed to those that take them, in order.
+Result<std::vector<Activation>> recurrent_activations(const Attrs& attrs, const CellKind& kind, int64_t dirs);
+
 Status infer_recurrent(InferArgs& a, const CellKind& kind);
 Status reference_recurrent(RefArgs& a, const CellKind& kind, void (*step)(const CellStep&));
 

@@ -5,12 +5,12 @@ namespace tenon::cuda {
 
 extern const Family kMatMul, kConv, kPointwise, kSoftmax, kNorm, kBatchNorm, kReduce, kArgReduce, kPool, kResize;
 extern const Family kTranspose, kConcat, kSlice, kExpand, kPad, kGather, kScatter, kRearrange;
-extern const Family kTopK, kCumulative;
+extern const Family kTopK, kCumulative, kGridSample, kRoiAlign, kRecurrent;
 
 static constexpr const Family* kFamilies[] = {
     &kMatMul, &kConv, &kPointwise, &kSoftmax, &kNorm, &kBatchNorm, &kReduce, &kArgReduce, &kPool, &kResize,
     &kTranspose, &kConcat, &kSlice, &kExpand, &kPad, &kGather, &kScatter, &kRearrange,
-    &kTopK, &kCumulative,
+    &kTopK, &kCumulative, &kGridSample, &kRoiAlign, &kRecurrent,
 };
 
 std::span<const Family* const> families() { return kFamilies; }

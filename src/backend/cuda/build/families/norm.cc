@@ -147,9 +147,9 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   Program program;
   TRY(index_with_32_bits(program.recipe, {dims.in(0)}));
   const Norm m = TRY(describe(r, dims));
-  const RowCut cut = cut_rows(t, m.rows, m.n);
+  const RowCut cut = cut_rows(bits(ty) > bits(t) ? ty : t, m.rows, m.n);
   const bool wide = t == DType::f64;
-  KernelWriter k("norm", cut.threads);
+  KernelWriter k("normalize", cut.threads);  // `norm` is a function of CUDA
   Holes h;
   h["A"] = wide ? "double" : "float";
   h["ONE"] = wide ? "1.0" : "1.f";

@@ -5,12 +5,13 @@ namespace tenon::cuda {
 
 extern const Family kMatMul, kConv, kPointwise, kSoftmax, kNorm, kBatchNorm, kReduce, kArgReduce, kPool, kResize;
 extern const Family kTranspose, kConcat, kSlice, kExpand, kPad, kGather, kScatter, kRearrange;
-extern const Family kTopK, kCumulative, kGridSample, kRoiAlign, kRecurrent;
+extern const Family kTopK, kCumulative, kGridSample, kRoiAlign, kRecurrent, kQuantize, kLrn, kRotary;
 
 static constexpr const Family* kFamilies[] = {
     &kMatMul, &kConv, &kPointwise, &kSoftmax, &kNorm, &kBatchNorm, &kReduce, &kArgReduce, &kPool, &kResize,
     &kTranspose, &kConcat, &kSlice, &kExpand, &kPad, &kGather, &kScatter, &kRearrange,
-    &kTopK, &kCumulative, &kGridSample, &kRoiAlign, &kRecurrent,
+    &kTopK, &kCumulative, &kGridSample, &kRoiAlign, &kRecurrent, &kQuantize,
+    &kLrn, &kRotary,
 };
 
 std::span<const Family* const> families() { return kFamilies; }

@@ -25,7 +25,8 @@ static bool is_skip(const Node& n) {
   return ms_op_is(n, "SkipLayerNormalization") || ms_op_is(n, "SkipSimplifiedLayerNormalization");
 }
 static bool is_row_norm(const Node& n) {
-  return op_is(n, "LayerNormalization") || op_is(n, "RMSNormalization") || op_is(n, "SimplifiedLayerNormalization");
+  return op_is(n, "LayerNormalization") || op_is(n, "RMSNormalization") ||
+         op_is(n, "SimplifiedLayerNormalization") || ms_op_is(n, "SimplifiedLayerNormalization");
 }
 static bool is_group_norm(const Node& n) { return op_is(n, "InstanceNormalization") || op_is(n, "GroupNormalization"); }
 

@@ -84,7 +84,8 @@ const Case kCases[] = {
     {"topk.sort", "(%x: f16[b, 64]) -> (%y, %i) { const %k: i64[1] = [2] %y, %i = TopK(%x, %k) }"},
     {"topk.select", "(%x: f32[b, 50257]) -> (%y, %i) { const %k: i64[1] = [50] %y, %i = TopK(%x, %k) }"},
     {"topk.select", "(%x: i64[b, n, 4]) -> (%y, %i) { const %k: i64[1] = [2000] %y, %i = TopK(%x, %k) {axis=1, largest=0} }"},
-    {"", "(%x: f32[b, n], %k: i64[1]) -> (%y, %i) { %y, %i = TopK(%x, %k) }"},
+    {"topk.whole", "(%x: f32[b, n], %k: i64[1]) -> (%y, %i) { %y, %i = TopK(%x, %k) }"},
+    {"topk.whole", "(%x: i64[b, 9000]) -> (%y, %i) { const %k: i64[1] = [5000] %y, %i = TopK(%x, %k) }"},
     {"cumulative.rows", "(%x: i64[b, n]) -> (%y) { const %a: i64[] = 1 %y = CumSum(%x, %a) }"},
     {"cumulative.columns", "(%x: f16[b, n, 8]) -> (%y) { const %a: i64[] = 1 %y = CumSum(%x, %a) {reverse=1} }"},
     {"recurrent.lstm", "(%x: f16[s, b, 40], %w: f16[2, 256, 40], %r: f16[2, 256, 64], %c: f16[2, 512]) -> (%y, %h, %e) {"
@@ -94,6 +95,11 @@ const Case kCases[] = {
     {"grid_sample.cubic", "(%x: f32[b, 8, h, w], %g: f32[b, p, q, 2]) -> (%y) { %y = GridSample(%x, %g) {mode=\"cubic\", padding_mode=\"reflection\"} }"},
     {"roi_align", "(%x: f32[b, 8, h, w], %g: f32[n, 4], %i: i64[n]) -> (%y) { %y = RoiAlign(%x, %g, %i) {output_height=7, output_width=7} }"},
     {"one_hot", "(%x: i64[2, n], %v: f16[2]) -> (%y) { const %d: i64[] = 4 %y = OneHot(%x, %d, %v) }"},
+    {"constant_of_shape", "(%s: i64[2]) -> (%y) { %y = ConstantOfShape(%s) {value=tensor f16[1] [2.0]} }"},
+    {"quantize", "(%x: f16[b, 64], %s: f16[], %z: i8[]) -> (%y) { %y = QuantizeLinear(%x, %s, %z) }"},
+    {"dequantize", "(%x: u8[b, 64, 7], %s: f32[64]) -> (%y) { %y = DequantizeLinear(%x, %s) }"},
+    {"lrn", "(%x: f16[b, 64, h, w]) -> (%y) { %y = LRN(%x) {size=5} }"},
+    {"rotary", "(%x: f16[b, 8, n, 64], %c: f16[2048, 32], %s: f16[2048, 32], %i: i64[b, n]) -> (%y) { %y = RotaryEmbedding(%x, %c, %s, %i) }"},
     {"trilu", "(%x: f32[b, n, n], %k: i64[]) -> (%y) { %y = Trilu(%x, %k) }"},
     {"reverse_sequence", "(%x: f32[n, b, 7], %l: i64[b]) -> (%y) { %y = ReverseSequence(%x, %l) }"},
 };

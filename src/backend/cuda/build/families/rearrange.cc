@@ -1,10 +1,14 @@
-// Small kernels that make or move elements by their coordinates: OneHot, Range, Trilu, EyeLike, ReverseSequence.
+// Small kernels that make or move elements by their coordinates: OneHot, Range, Trilu, EyeLike, ReverseSequence,
+// ConstantOfShape.
+#include <cstring>
+#include <functional>
+
 #include "backend/cuda/build/families/indices.h"
 
 namespace tenon::cuda {
 
 static bool concerns(const KernelRequest& r) {
-  for (const char* name : {"OneHot", "Range", "Trilu", "EyeLike", "ReverseSequence"})
+  for (const char* name : {"OneHot", "Range", "Trilu", "EyeLike", "ReverseSequence", "ConstantOfShape"})
     if (op_is(r.node, name)) return true;
   return false;
 }
@@ -107,22 +111,39 @@ $Y[i] = $X[$FROM];
   return {};
 }
 
+static Status constant_of_shape(Program& program, KernelWriter& k, const KernelRequest& r, const OperandDims& dims) {
+  // The bits of the attribute's one element; zeros without it.
+  const int bytes = unit_bytes(out_type_of(r, 0));
+  if (bytes > 8) return unsupported("no kernel for elements of ", 8 * bytes, " bits");
+  uint64_t value = 0;
+  if (const Tensor* t = r.node.attrs.tensor("value")) {
+    if (t->size() != 1) return unsupported("its value has ", t->size(), " elements");
+    std::memcpy(&value, t->data(), size_t(bytes));
+  }
+  const std::string type = unit_type(bytes);
+  Holes h{{"Y", k.output(0, type + "*")}, {"T", type}, {"VALUE", cat(value, "ull")}};
+  write_each(program, k, {product(dims.out(0))}, h, [&](const std::vector<std::string>&) { return fill("$Y[i] = ($T)$VALUE;\n", h); });
+  return {};
+}
+
 static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const size_t moved = op_is(r.node, "OneHot") ? 2 : 0;
   const DType t = out_type_of(r, 0);
-  if (unit_bytes(t) == 0 || unit_bytes(type_of(r, moved)) == 0 || (op_is(r.node, "EyeLike") && compute_type(t).empty()))
+  if (unit_bytes(t) == 0 || (present(r, moved) && unit_bytes(type_of(r, moved)) == 0) || (op_is(r.node, "EyeLike") && compute_type(t).empty()))
     return unsupported("no kernel for ", name(t));
   const OperandDims dims = TRY(OperandDims::of(r));
   Program program;
   TRY(index_with_32_bits(program.recipe, dims, r));
   const std::string& op = r.node.op->name;
-  program.variant = op == "OneHot" ? "one_hot" : op == "Range" ? "range" : op == "Trilu" ? "trilu" : op == "EyeLike" ? "eye_like" : "reverse_sequence";
+  program.variant = op == "OneHot" ? "one_hot" : op == "Range" ? "range" : op == "Trilu" ? "trilu" : op == "EyeLike" ? "eye_like"
+                    : op == "ReverseSequence" ? "reverse_sequence" : "constant_of_shape";
   KernelWriter k(program.variant, 256);
   if (op == "OneHot") TRY(one_hot(program, k, r, dims));
   else if (op == "Range") TRY(range(program, k, r, dims));
   else if (op == "Trilu") TRY(trilu(program, k, r, dims));
   else if (op == "EyeLike") TRY(eye_like(program, k, r, dims));
-  else TRY(reverse(program, k, r, dims));
+  else if (op == "ReverseSequence") TRY(reverse(program, k, r, dims));
+  else TRY(constant_of_shape(program, k, r, dims));
   return program;
 }
 

@@ -1,5 +1,6 @@
-// TopK for up to 2048 elements: a block has a row. Rows that fit are sorted as they are; of longer ones, counting by digits
-// finds the smallest key that is chosen, what is above it is collected and sorted. Of equal keys the lower index comes first.
+// TopK: a block has a row. Short rows are sorted in shared memory. Of longer ones, up to 2048 elements are chosen by counting
+// digits, which finds the smallest key that is taken; what is above it is collected and sorted. Where more are wanted, or
+// only the run tells how many, whole rows are sorted, in scratch memory if they must. Of equal keys the lower index comes first.
 #include <algorithm>
 
 #include "backend/cuda/build/families/ordering.h"
@@ -10,7 +11,7 @@ static bool concerns(const KernelRequest& r) { return op_is(r.node, "TopK"); }
 
 static constexpr int64_t kMost = 2048;
 
-// keys[] and at[] hold SLOTS candidates; sorted in place, best first.
+// keys[] and at[] hold SLOTS candidates, a power of two; sorted in place, best first.
 static const char kSort[] = R"(__syncthreads();
 for (int size = 2; size <= $SLOTS; size *= 2)
   for (int step = size / 2; step > 0; step /= 2) {
@@ -32,6 +33,15 @@ static const char kShort[] = R"(for (int i = threadIdx.x; i < $SLOTS; i += $THRE
   keys[i] = i < $N ? $KEYI : $LOWEST;
   at[i] = i < $N ? i : 0x7fffffff;
 }
+)";
+
+// Any row: in shared memory if it fits.
+static const char kWhole[] = R"(__shared__ $K near_keys[$MOST];
+__shared__ int near_at[$MOST];
+int slots = 1;
+while (slots < $N) slots *= 2;
+$K* const keys = slots <= $MOST ? near_keys : $FARKEYS + blockIdx.x * 2u * unsigned($N);
+int* const at = slots <= $MOST ? near_at : $FARAT + blockIdx.x * 2u * unsigned($N);
 )";
 
 // Finds `limit`, the smallest chosen key, and `rest`, how many of those equal to it are chosen; then collects.
@@ -108,18 +118,17 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const size_t axis = axis_of(r.node.attrs.i("axis"), x.size());
   const auto count = constant_ints(r, 1);
   const Dim chosen = count ? Dim((*count)[0]) : dims.out(0)[axis];
-  if (!chosen.is_const()) return unsupported("K is computed at run time");
-  if (chosen.constant() > kMost) return unsupported("K is ", chosen.constant(), ", kernels choose up to ", kMost);
   Program program;
   TRY(index_with_32_bits(program.recipe, {x}));
   const AxisView v = view_around(x, axis);
-  const bool sort_all = v.n.is_const() && v.n.constant() <= kMost;
-  const int slots = power_of_two_from(sort_all ? v.n.constant() : chosen.constant(), int(kMost));
-  const int threads = sort_all ? std::clamp(slots / 2, 32, 512) : 512;
-  KernelWriter k("topk", threads);
+  const bool fits = v.n.is_const() && v.n.constant() <= kMost, whole = !fits && !(chosen.is_const() && chosen.constant() <= kMost);
+  const int slots = power_of_two_from(fits ? v.n.constant() : chosen.is_const() ? chosen.constant() : kMost, int(kMost));
   const std::string key = key_type(t), invert = r.node.attrs.i("largest") ? "" : "~";
   const bool wide = key != "int";
-  Holes h{{"K", key}, {"SLOTS", cat(slots)}, {"THREADS", cat(threads)}, {"WARPS", cat(threads / 32)}, {"COUNT", cat(chosen.constant())}};
+  // Sorting 64-bit keys in either memory takes too many registers for more threads.
+  const int threads = fits ? std::clamp(slots / 2, 32, 512) : whole && wide ? 256 : 512;
+  KernelWriter k("topk", threads);
+  Holes h{{"K", key}, {"SLOTS", whole ? "slots" : cat(slots)}, {"THREADS", cat(threads)}, {"WARPS", cat(threads / 32)}, {"COUNT", k.size(chosen)}, {"MOST", cat(kMost)}};
   h["U"] = wide ? "Wide" : "unsigned", h["SIGN"] = wide ? "(1ull << 63)" : "0x80000000u", h["TOP"] = wide ? "56" : "24";
   h["LOWEST"] = wide ? "(long long)(1ull << 63)" : "int(0x80000000u)";
   const std::string type = device_type(t);
@@ -127,24 +136,32 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   h["X"] = k.input(0, cat("const ", type, "*"));
   h["N"] = k.size(v.n), h["INNER"] = unsigned_size(k, v.inner);
   h["KEYI"] = invert + key_of(t, fill("x[unsigned(i) * $INNER]", h));
-  h["SELECT"] = fill(sort_all ? kShort : kSelect, h);
+  h["KEEP"] = fill("__shared__ $K keys[$SLOTS];\n__shared__ int at[$SLOTS];\n", h);
+  if (whole) {
+    // Twice as many as elements hold the next power of two.
+    const Dim rows = v.outer * v.inner, room = Dim(2) * rows * v.n;
+    TRY(index_with_32_bits(program.recipe, {{room}}));
+    h["FARKEYS"] = k.scratch(0, key + "*"), h["FARAT"] = k.scratch(room * Dim(wide ? 8 : 4), "int*");
+    program.recipe.scratch = room * Dim(wide ? 12 : 8);
+    h["KEEP"] = fill(kWhole, h);
+  }
+  h["SELECT"] = fill(fits || whole ? kShort : kSelect, h);
   h["SORT"] = fill(kSort, h);
   const std::string values = wanted(r, 0) ? k.output(0, type + "*") : "", indices = wanted(r, 1) ? k.output(1, "long long*") : "";
   h["STORE"] = cat(values.empty() ? "" : values + fill("[to] = x[unsigned(at[i]) * $INNER];\n", h), indices.empty() ? "" : indices + "[to] = at[i];\n");
-  k.body = fill(R"(__shared__ $K keys[$SLOTS];
-__shared__ int at[$SLOTS];
+  k.body = fill(R"($KEEP
 const unsigned outer = blockIdx.x / $INNER, column = blockIdx.x - outer * $INNER;
 const $T* x = $X + outer * unsigned($N) * $INNER + column;
 $SELECT
 $SORT
 for (int i = threadIdx.x; i < $COUNT; i += $THREADS) {
-  const unsigned to = (outer * $COUNTu + i) * $INNER + column;
+  const unsigned to = (outer * unsigned($COUNT) + i) * $INNER + column;
   if (at[i] < $N) {
     $STORE
   }
 }
 )", h);
-  program.variant = sort_all ? "topk.sort" : "topk.select";
+  program.variant = fits ? "topk.sort" : whole ? "topk.whole" : "topk.select";
   program.source = cat(kKeyHelpers, "typedef unsigned long long Wide;\n", k.text());
   const Dim blocks = chosen.is(0) ? Dim(0) : v.outer * v.inner;
   program.recipe.launches = {k.launch({blocks}, {threads})};

@@ -6,9 +6,11 @@
 
 namespace tenon::emulator {
 
-// `graph` stands after `graph "m" `; $T in it is each of `types` in turn. The kernel's name must look like `kernel`.
-inline void expect_agrees(const char* kernel, const std::string& graph, std::initializer_list<const char*> types,
-                          std::vector<Sizes> sizes = {{}}, std::vector<Tensor> inputs = {}) {
+// `graph` stands after `graph "m" `; $T in it is each of `types` in turn. The kernel's name must look like
+// `kernel`.
+inline void expect_agrees(const char* kernel, const std::string& graph,
+                          std::initializer_list<const char*> types, std::vector<Sizes> sizes = {{}},
+                          std::vector<Tensor> inputs = {}) {
   for (const char* type : types) {
     std::string text = "graph \"m\" " + graph;
     for (size_t at; (at = text.find("$T")) != std::string::npos;) text.replace(at, 2, type);
@@ -36,7 +38,8 @@ inline Tensor specials(DType type, Shape shape) {
 inline Tensor integers(DType type, Shape shape, int64_t low, int64_t high) {
   Tensor t = Tensor::make(type, std::move(shape));
   Random random(9);
-  for (int64_t i = 0; i < t.size(); ++i) t.set_int(i, low + int64_t(random.next() % uint64_t(high - low + 1)));
+  for (int64_t i = 0; i < t.size(); ++i)
+    t.set_int(i, low + int64_t(random.next() % uint64_t(high - low + 1)));
   return t;
 }
 

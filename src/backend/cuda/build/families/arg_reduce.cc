@@ -4,7 +4,9 @@
 
 namespace tenon::cuda {
 
-static bool concerns(const KernelRequest& r) { return op_is(r.node, "ArgMax") || op_is(r.node, "ArgMin"); }
+static bool concerns(const KernelRequest& r) {
+  return op_is(r.node, "ArgMax") || op_is(r.node, "ArgMin");
+}
 
 // Best: the key so far and its place. PARTS threads share an output, COLUMNS outputs are in a block.
 static const char kBody[] = R"(
@@ -56,12 +58,17 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const int threads = std::max(128, parts), columns = threads / parts;
   KernelWriter k("arg_reduce", threads);
   const std::string key = key_type(t), invert = op_is(r.node, "ArgMin") ? "~" : "";
-  Holes h{{"K", key}, {"INVERT", invert}, {"PARTS", cat(parts)}, {"COLUMNS", cat(columns)}, {"PREFERRED", last ? ">" : "<"}};
+  Holes h{{"K", key},
+          {"INVERT", invert},
+          {"PARTS", cat(parts)},
+          {"COLUMNS", cat(columns)},
+          {"PREFERRED", last ? ">" : "<"}};
   h["LOWEST"] = key == "int" ? "int(0x80000000u)" : "(long long)(1ull << 63)";
   h["NOWHERE"] = last ? "-1" : "0x7fffffff";
   const std::string p = k.input(0, cat("const ", device_type(t), "*"));
   h["Y"] = k.output(0, "long long*");
-  h["N"] = unsigned_size(k, v.n), h["INNER"] = unsigned_size(k, v.inner), h["OUTPUTS"] = unsigned_size(k, v.outer * v.inner);
+  h["N"] = unsigned_size(k, v.n), h["INNER"] = unsigned_size(k, v.inner),
+  h["OUTPUTS"] = unsigned_size(k, v.outer * v.inner);
   h["KEY"] = key_of(t, fill(p + "[start + i * $INNER]", h));
   // Rows: the parts are neighbouring lanes. Columns: the columns are.
   h["TX"] = rows ? cat("threadIdx.x / ", parts) : cat("threadIdx.x % ", columns);

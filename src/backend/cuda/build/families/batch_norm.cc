@@ -1,12 +1,14 @@
-// BatchNormalization outside of training: y = x * scale[c] + bias[c], both computed at build time where the statistics are
-// constants.
+// BatchNormalization outside of training: y = x * scale[c] + bias[c], both computed at build time where the
+// statistics are constants.
 #include <cmath>
 
 #include "backend/cuda/build/families/common.h"
 
 namespace tenon::cuda {
 
-static bool concerns(const KernelRequest& r) { return op_is(r.node, "BatchNormalization"); }
+static bool concerns(const KernelRequest& r) {
+  return op_is(r.node, "BatchNormalization");
+}
 
 static const char kBody[] = R"(
 const unsigned i = (blockIdx.x * 256u + threadIdx.x) * $VECu;
@@ -57,14 +59,16 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
     }
     program.data = {scale, bias};
     program.absorbed_inputs = {1, 2, 3, 4};
-    h["FACTORS"] = cat("const ", a, " scale = ", k.data(0, cat("const ", a, "*")), "[c], bias = ", k.data(1, cat("const ", a, "*")), "[c];");
+    h["FACTORS"] = cat("const ", a, " scale = ", k.data(0, cat("const ", a, "*")),
+                       "[c], bias = ", k.data(1, cat("const ", a, "*")), "[c];");
   } else {
     const auto in = [&](int i) {
       const DType type = type_of(r, size_t(i));
       return loaded(type, a, k.input(i, cat("const ", device_type(type), "*")) + "[c]");
     };
     h["FACTORS"] = cat("const ", a, " scale = ", in(1), " / ", wide ? "sqrt(" : "sqrtf(", in(4), " + ",
-                       wide ? double_literal(epsilon) : float_literal(epsilon), "), bias = ", in(2), " - ", in(3), " * scale;");
+                       wide ? double_literal(epsilon) : float_literal(epsilon), "), bias = ", in(2), " - ",
+                       in(3), " * scale;");
   }
   k.body = fill(kBody, h);
   program.variant = "batch_norm";

@@ -7,7 +7,7 @@ std::optional<Ints> constant_ints(const KernelRequest& r, size_t input) {
   return r.graph.constant(r.node.inputs[input]).to_ints();
 }
 
-// ---- sizes -------------------------------------------------------------------------------------------------------
+// ---- sizes ----------------------------------------------------------------------------------------------
 
 AxisView view_around(const SymShape& shape, size_t axis) {
   if (shape.empty()) return {};
@@ -41,7 +41,7 @@ int power_of_two_in(const Dim& d, int most) {
   return p;
 }
 
-// ---- text --------------------------------------------------------------------------------------------------------
+// ---- text -----------------------------------------------------------------------------------------------
 
 std::string fill(std::string_view text, const Holes& holes) {
   std::string out;
@@ -89,7 +89,8 @@ std::vector<std::string> unravel(KernelWriter& k, const SymShape& dims, const st
       continue;
     }
     const std::string n = unsigned_size(k, dims[d]), whole = cat(prefix, "_", d);
-    statements += cat("const unsigned ", whole, " = ", rest, " / ", n, ", ", at[d], " = ", rest, " - ", whole, " * ", n, ";\n");
+    statements += cat("const unsigned ", whole, " = ", rest, " / ", n, ", ", at[d], " = ", rest, " - ", whole,
+                      " * ", n, ";\n");
     rest = whole;
   }
   return at;
@@ -104,15 +105,20 @@ std::string offset_of(KernelWriter& k, const std::vector<std::string>& at, const
   return terms.empty() ? "0u" : terms.size() == 1 ? terms[0] : cat("(", join(terms, " + "), ")");
 }
 
-// ---- movement ----------------------------------------------------------------------------------------------------
+// ---- movement -------------------------------------------------------------------------------------------
 
 std::string unit_type(int bytes) {
   switch (bytes) {
-    case 1: return "unsigned char";
-    case 2: return "unsigned short";
-    case 4: return "unsigned";
-    case 8: return "unsigned long long";
-    default: return "Vec<unsigned, 4>";
+    case 1:
+      return "unsigned char";
+    case 2:
+      return "unsigned short";
+    case 4:
+      return "unsigned";
+    case 8:
+      return "unsigned long long";
+    default:
+      return "Vec<unsigned, 4>";
   }
 }
 

@@ -5,7 +5,7 @@
 
 namespace tenon::cuda {
 
-// ---- requests ----------------------------------------------------------------------------------------------------
+// ---- requests -------------------------------------------------------------------------------------------
 
 inline bool present(const KernelRequest& r, size_t input) {
   return input < r.node.inputs.size() && r.node.inputs[input] != kNoValue;
@@ -19,7 +19,9 @@ inline DType type_of(const KernelRequest& r, size_t input) {
 inline DType out_type_of(const KernelRequest& r, size_t output) {
   return wanted(r, output) ? r.graph.info(r.node.outputs[output]).dtype : DType::none;
 }
-inline bool op_is(const Node& n, std::string_view name) { return n.op->domain.empty() && n.op->name == name; }
+inline bool op_is(const Node& n, std::string_view name) {
+  return n.op->domain.empty() && n.op->name == name;
+}
 inline bool ms_op_is(const Node& n, std::string_view name) {
   return n.op->domain == "com.microsoft" && n.op->name == name;
 }
@@ -36,7 +38,7 @@ KernelAnswer can_generate(const KernelRequest& r, const Chip& chip) {
   return program.ok() ? KernelAnswer{true, ""} : KernelAnswer{false, program.status().message()};
 }
 
-// ---- sizes -------------------------------------------------------------------------------------------------------
+// ---- sizes ----------------------------------------------------------------------------------------------
 
 // A shape seen around one axis: [outer, n, inner].
 struct AxisView {
@@ -44,32 +46,35 @@ struct AxisView {
 };
 AxisView view_around(const SymShape& shape, size_t axis);
 
-// The kernel indexes these operands with 32 bits: what is not constant is checked when shapes are bound. Errors:
-// unsupported, a constant size of 2^31 elements or more.
+// The kernel indexes these operands with 32 bits: what is not constant is checked when shapes are bound.
+// Errors: unsupported, a constant size of 2^31 elements or more.
 Status index_with_32_bits(Recipe& recipe, const std::vector<SymShape>& operands);
 Status index_with_32_bits(Recipe& recipe, const OperandDims& dims, const KernelRequest& r);
 
 // The largest power of two up to `most` that divides d whatever its symbols are.
 int power_of_two_in(const Dim& d, int most);
 // How many neighbours of `t` one instruction moves in runs of n elements that lie behind each other.
-inline int vector_width(DType t, const Dim& n) { return power_of_two_in(n, 128 / bits(t)); }
+inline int vector_width(DType t, const Dim& n) {
+  return power_of_two_in(n, 128 / bits(t));
+}
 inline int power_of_two_from(int64_t n, int most) {
   int p = 1;
   while (p < n && p < most) p *= 2;
   return p;
 }
 
-// ---- text --------------------------------------------------------------------------------------------------------
+// ---- text -----------------------------------------------------------------------------------------------
 
 using Holes = std::map<std::string, std::string>;
 // Text with holes: fill("$T* p;", {{"T", "float"}}) gives "float* p;". Names are capital letters.
 std::string fill(std::string_view text, const Holes& holes);
 
-// What memory of `t` is read as: "to_float(in0[i])" of floats, plain numbers of others, in the type `compute`.
+// What memory of `t` is read as: "to_float(in0[i])" of floats, plain numbers of others, in the type
+// `compute`.
 std::string loaded(DType t, const std::string& compute, const std::string& element);
 
-// Statements that take the number `linear` (an unsigned) apart along `dims`, innermost last; the coordinates are
-// unsigned variables PREFIX0, PREFIX1...
+// Statements that take the number `linear` (an unsigned) apart along `dims`, innermost last; the coordinates
+// are unsigned variables PREFIX0, PREFIX1...
 std::vector<std::string> unravel(KernelWriter& k, const SymShape& dims, const std::string& linear,
                                  const std::string& prefix, std::string& statements);
 // The sum of coordinates times strides, as an expression. Computed modulo 2^32, so strides may be negative.
@@ -77,7 +82,7 @@ std::string offset_of(KernelWriter& k, const std::vector<std::string>& at, const
 // k.size() as an unsigned.
 std::string unsigned_size(KernelWriter& k, const Dim& d);
 
-// ---- movement ----------------------------------------------------------------------------------------------------
+// ---- movement -------------------------------------------------------------------------------------------
 
 // A type as wide as `bytes` (1, 2, 4, 8, 16), for kernels that only move data.
 std::string unit_type(int bytes);
@@ -85,6 +90,8 @@ std::string unit_type(int bytes);
 int unit_bytes(DType t);
 
 // The blocks of `threads` threads that `n` threads need; zero for none.
-inline Dim blocks_for(const Dim& n, int threads = 256) { return ceil_div(n, threads); }
+inline Dim blocks_for(const Dim& n, int threads = 256) {
+  return ceil_div(n, threads);
+}
 
 }  // namespace tenon::cuda

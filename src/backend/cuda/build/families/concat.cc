@@ -1,10 +1,12 @@
-// Concat and Split: rows of one operand are pieces of the others behind each other. One thread for each piece of 16 bytes,
-// or as wide as the pieces' sizes allow; each finds the operand it belongs to.
+// Concat and Split: rows of one operand are pieces of the others behind each other. One thread for each piece
+// of 16 bytes, or as wide as the pieces' sizes allow; each finds the operand it belongs to.
 #include "backend/cuda/build/families/common.h"
 
 namespace tenon::cuda {
 
-static bool concerns(const KernelRequest& r) { return op_is(r.node, "Concat") || op_is(r.node, "Split"); }
+static bool concerns(const KernelRequest& r) {
+  return op_is(r.node, "Concat") || op_is(r.node, "Split");
+}
 
 // A kernel has at most this many operands beside the joined one.
 static constexpr size_t kMostPieces = 24;
@@ -15,7 +17,8 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   if (bytes == 0) return unsupported("no kernel for elements of ", bits(type_of(r, 0)), " bits");
   const OperandDims dims = TRY(OperandDims::of(r));
   const SymShape& joined = split ? dims.in(0) : dims.out(0);
-  const size_t pieces = split ? r.node.outputs.size() : r.node.inputs.size(), axis = axis_of(r.node.attrs.i("axis"), joined.size());
+  const size_t pieces = split ? r.node.outputs.size() : r.node.inputs.size(),
+               axis = axis_of(r.node.attrs.i("axis"), joined.size());
   Program program;
   TRY(index_with_32_bits(program.recipe, {joined}));
 
@@ -40,16 +43,20 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
     const Dim stop = last == pieces ? row : floor_div(start[last], Dim(factor));
     KernelWriter k(cat(split ? "split" : "concat", first / kMostPieces), 256);
     const std::string all = split ? k.input(0, source) : k.output(0, type + "*");
-    std::string body = cat("const unsigned i = blockIdx.x * 256u + threadIdx.x;\nif (i >= ", unsigned_size(k, rows * (stop - begin)), ") return;\n");
+    std::string body = cat("const unsigned i = blockIdx.x * 256u + threadIdx.x;\nif (i >= ",
+                           unsigned_size(k, rows * (stop - begin)), ") return;\n");
     const auto at = unravel(k, {rows, stop - begin}, "i", "d", body);
-    body += cat("const unsigned row = ", at[0], ", c = ", at[1], " + ", unsigned_size(k, begin), ", at = row * ", unsigned_size(k, row), " + c;\n");
+    body += cat("const unsigned row = ", at[0], ", c = ", at[1], " + ", unsigned_size(k, begin),
+                ", at = row * ", unsigned_size(k, row), " + c;\n");
     for (size_t p = first; p < last; ++p) {
       if (length[p].is(0)) continue;
       const std::string own = split ? k.output(int(p), type + "*") : k.input(int(p), source);
-      const std::string place = cat(own, "[row * ", unsigned_size(k, floor_div(length[p], Dim(factor))), " + (c - ",
-                                    unsigned_size(k, floor_div(start[p], Dim(factor))), ")]");
-      if (p + 1 < last) body += cat("if (c < ", unsigned_size(k, floor_div(start[p + 1], Dim(factor))), ") {\n");
-      else body += "{\n";
+      const std::string place = cat(own, "[row * ", unsigned_size(k, floor_div(length[p], Dim(factor))),
+                                    " + (c - ", unsigned_size(k, floor_div(start[p], Dim(factor))), ")]");
+      if (p + 1 < last)
+        body += cat("if (c < ", unsigned_size(k, floor_div(start[p + 1], Dim(factor))), ") {\n");
+      else
+        body += "{\n";
       body += split ? cat(place, " = ", all, "[at];\n") : cat(all, "[at] = ", place, ";\n");
       body += "return;\n}\n";
     }

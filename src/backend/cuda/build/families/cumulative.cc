@@ -1,10 +1,12 @@
-// CumSum and CumProd along a constant axis. A row in one piece is scanned by a block, tile after tile; along other axes each
-// thread runs down a column. Floats run in float (f64 in double), integers in 64 bits.
+// CumSum and CumProd along a constant axis. A row in one piece is scanned by a block, tile after tile; along
+// other axes each thread runs down a column. Floats run in float (f64 in double), integers in 64 bits.
 #include "backend/cuda/build/families/common.h"
 
 namespace tenon::cuda {
 
-static bool concerns(const KernelRequest& r) { return op_is(r.node, "CumSum") || op_is(r.node, "CumProd"); }
+static bool concerns(const KernelRequest& r) {
+  return op_is(r.node, "CumSum") || op_is(r.node, "CumProd");
+}
 
 static const char kColumns[] = R"(
 const unsigned column = blockIdx.x * 256u + threadIdx.x;
@@ -74,10 +76,15 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const bool rows = v.inner.is(1) && !(v.n.is_const() && v.n.constant() <= 32);
   KernelWriter k("cumulative", 256);
   const bool product = op_is(r.node, "CumProd");
-  Holes h{{"A", is_float(t) ? compute_type(t) : "Wide"}, {"T", device_type(t)}, {"FIRST", product ? "1" : "0"}, {"OP", product ? "*" : "+"}, {"EACH", "4"}};
+  Holes h{{"A", is_float(t) ? compute_type(t) : "Wide"},
+          {"T", device_type(t)},
+          {"FIRST", product ? "1" : "0"},
+          {"OP", product ? "*" : "+"},
+          {"EACH", "4"}};
   h["X"] = k.input(0, cat("const ", h["T"], "*"));
   h["Y"] = k.output(0, h["T"] + "*");
-  h["N"] = unsigned_size(k, v.n), h["INNER"] = unsigned_size(k, v.inner), h["COLUMNS"] = unsigned_size(k, v.outer * v.inner);
+  h["N"] = unsigned_size(k, v.n), h["INNER"] = unsigned_size(k, v.inner),
+  h["COLUMNS"] = unsigned_size(k, v.outer * v.inner);
   h["PLACE"] = r.node.attrs.i("reverse") ? fill("($N - 1u - i)", h) : "i";
   h["LOAD"] = loaded(t, h["A"], h["X"] + "[at]");
   h["RESULT"] = r.node.attrs.i("exclusive") ? "before" : "running";

@@ -20,14 +20,16 @@ static void describe_tile(const OperandDims& dims, const std::optional<Ints>& re
   }
 }
 
-// [N, C, H, W] with blocks of b x b pixels; the output's dimensions are given as those of the input taken apart.
+// [N, C, H, W] with blocks of b x b pixels; the output's dimensions are given as those of the input taken
+// apart.
 static void describe_blocks(const Node& n, const SymShape& x, StridedCopy& c) {
   const Dim b = n.attrs.i("blocksize"), square = b * b;
   SymShape parts;
   std::vector<size_t> order;
   if (op_is(n, "SpaceToDepth")) {
     parts = {x[0], x[1], floor_div(x[2], b), b, floor_div(x[3], b), b};
-    order = n.attrs.s("mode") == "CRD" ? std::vector<size_t>{0, 1, 3, 5, 2, 4} : std::vector<size_t>{0, 3, 5, 1, 2, 4};
+    order = n.attrs.s("mode") == "CRD" ? std::vector<size_t>{0, 1, 3, 5, 2, 4}
+                                       : std::vector<size_t>{0, 3, 5, 1, 2, 4};
   } else if (n.attrs.s("mode") == "CRD") {
     parts = {x[0], floor_div(x[1], square), b, b, x[2], x[3]};
     order = {0, 1, 4, 2, 5, 3};

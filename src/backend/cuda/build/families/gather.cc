@@ -3,13 +3,13 @@
 
 namespace tenon::cuda {
 
-std::string read_tuple(KernelWriter& k, const std::string& pointer, const std::string& at, const SymShape& sizes,
-                       const SymShape& strides) {
+std::string read_tuple(KernelWriter& k, const std::string& pointer, const std::string& at,
+                       const SymShape& sizes, const SymShape& strides) {
   std::string out = "unsigned place = 0u;\nbool found = true;\n";
   for (size_t d = 0; d < sizes.size(); ++d) {
     const std::string n = unsigned_size(k, sizes[d]);
-    out += cat("found = found && ", n, " > 0u;\nif (found) place += checked_index(", pointer, "[", at, " + ", d, "u], ", n, ") * ",
-               unsigned_size(k, strides[d]), ";\n");
+    out += cat("found = found && ", n, " > 0u;\nif (found) place += checked_index(", pointer, "[", at, " + ",
+               d, "u], ", n, ") * ", unsigned_size(k, strides[d]), ";\n");
   }
   return out;
 }
@@ -24,8 +24,8 @@ struct Plan {
   KernelWriter& k;
   std::string indices, index;  // the pointer, its type
   Dim rows = 1, run = 1;
-  int factor = 1;              // elements that move together
-  std::string body;            // finds `place` and `found` for `row`
+  int factor = 1;    // elements that move together
+  std::string body;  // finds `place` and `found` for `row`
 };
 }  // namespace
 
@@ -61,7 +61,8 @@ static Status plan_nd(Plan& p, const KernelRequest& r, const OperandDims& dims) 
   p.rows = batches * each;
   p.run = product(x, batch + k);
   const auto at = unravel(p.k, {batches, each}, "row", "r", p.body);
-  const SymShape sizes(x.begin() + long(batch), x.begin() + long(batch + k)), steps(strides.begin() + long(batch), strides.begin() + long(batch + k));
+  const SymShape sizes(x.begin() + long(batch), x.begin() + long(batch + k)),
+      steps(strides.begin() + long(batch), strides.begin() + long(batch + k));
   p.body += read_tuple(p.k, p.indices, cat("row * ", k, "u"), sizes, steps);
   p.body += cat("place += ", offset_of(p.k, {at[0]}, {product(x, batch)}), ";\n");
   return {};
@@ -77,9 +78,12 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   KernelWriter k("gather", 256);
   Plan p{k, "", device_type(type_of(r, 1))};
   p.indices = k.input(1, cat("const ", p.index, "*"));
-  if (op_is(r.node, "Gather")) plan_gather(p, r, dims);
-  else if (op_is(r.node, "GatherElements")) plan_elements(p, r, dims);
-  else TRY(plan_nd(p, r, dims));
+  if (op_is(r.node, "Gather"))
+    plan_gather(p, r, dims);
+  else if (op_is(r.node, "GatherElements"))
+    plan_elements(p, r, dims);
+  else
+    TRY(plan_nd(p, r, dims));
   p.factor = power_of_two_in(p.run, 16 / bytes);
   const Dim run = floor_div(p.run, Dim(p.factor));
   Holes h{{"T", unit_type(bytes * p.factor)}, {"FIND", p.body}};
@@ -98,7 +102,8 @@ $FIND
 $T v{};
 if (found) v = $X[place / $FACTOR + $COLUMN];
 $Y[i] = v;
-)", h);
+)",
+                h);
   program.variant = cat("gather.", bytes * p.factor);
   program.source = kIndexHelpers + k.text();
   program.recipe.launches = {k.launch({blocks_for(p.rows * run)}, {256})};

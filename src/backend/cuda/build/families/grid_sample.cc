@@ -1,10 +1,12 @@
-// GridSample over one to three dimensions, in all modes. Places are computed in double, as in the reference, so that the
-// weights agree; the sum is float (of f64 double).
+// GridSample over one to three dimensions, in all modes. Places are computed in double, as in the reference,
+// so that the weights agree; the sum is float (of f64 double).
 #include "backend/cuda/build/families/common.h"
 
 namespace tenon::cuda {
 
-static bool concerns(const KernelRequest& r) { return op_is(r.node, "GridSample") || ms_op_is(r.node, "GridSample"); }
+static bool concerns(const KernelRequest& r) {
+  return op_is(r.node, "GridSample") || ms_op_is(r.node, "GridSample");
+}
 
 static const char kHelpers[] = R"(
 // Folds x back into [low, high] as between two mirrors.
@@ -35,7 +37,8 @@ $A w$D[$TAPS];
 )";
 
 static const char kCubic[] =
-    "d <= 1 ? ((-0.75 + 2) * d - (-0.75 + 3)) * d * d + 1 : ((-0.75 * d + 5 * 0.75) * d - 8 * 0.75) * d + 4 * 0.75";
+    "d <= 1 ? ((-0.75 + 2) * d - (-0.75 + 3)) * d * d + 1 : ((-0.75 * d + 5 * 0.75) * d - 8 * 0.75) * d + 4 "
+    "* 0.75";
 
 static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const DType t = type_of(r, 0), tg = type_of(r, 1);
@@ -47,10 +50,15 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   TRY(index_with_32_bits(program.recipe, dims, r));
   const Attrs& attrs = r.node.attrs;
   const std::string &mode = attrs.s("mode"), &padding = attrs.s("padding_mode");
-  const bool align = attrs.i("align_corners") != 0, nearest = mode == "nearest", cubic = mode == "cubic" || mode == "bicubic";
+  const bool align = attrs.i("align_corners") != 0, nearest = mode == "nearest",
+             cubic = mode == "cubic" || mode == "bicubic";
   const size_t spatial = x.size() - 2;
   KernelWriter k("grid_sample", 256);
-  Holes h{{"T", device_type(t)}, {"A", t == DType::f64 ? "double" : "float"}, {"TAPS", nearest ? "1" : cubic ? "4" : "2"}};
+  Holes h{{"T", device_type(t)},
+          {"A", t == DType::f64 ? "double" : "float"},
+          {"TAPS", nearest ? "1"
+                   : cubic ? "4"
+                           : "2"}};
   h["X"] = k.input(0, cat("const ", h["T"], "*"));
   const std::string grid = k.input(1, cat("const ", device_type(tg), "*"));
   h["Y"] = k.output(0, h["T"] + "*");
@@ -69,7 +77,8 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   for (size_t d = 0; d < spatial; ++d) {
     h["D"] = cat(d), h["SIZE"] = k.size(x[d + 2]);
     // The grid names the last dimension first.
-    h["GRID"] = loaded(tg, tg == DType::f64 ? "double" : "float", cat(grid, "[point * ", spatial, "u + ", spatial - 1 - d, "u]"));
+    h["GRID"] = loaded(tg, tg == DType::f64 ? "double" : "float",
+                       cat(grid, "[point * ", spatial, "u + ", spatial - 1 - d, "u]"));
     const std::string clamp = fill("at$D[k] = int(i < 0 ? 0 : i < size ? i : size - 1);", h);
     h["PAD"] = padding == "zeros"    ? fill("at$D[k] = i >= 0 && i < size ? int(i) : -1;", h)
                : padding == "border" ? clamp
@@ -98,7 +107,8 @@ const $A weight = $FACTOR;
 if ($INSIDE && weight != 0 && $PIXELS != 0u) sum += weight * $VALUE;
 $CLOSE
 $Y[i] = narrow<$T>(sum);
-)", h);
+)",
+                h);
   program.variant = "grid_sample." + mode;
   program.source = kHelpers + k.text();
   program.recipe.launches = {k.launch({blocks_for(product(y))}, {256})};

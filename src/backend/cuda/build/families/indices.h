@@ -1,5 +1,5 @@
-// Index values that a kernel reads from tensors. They are data, so a kernel takes nothing for granted: one out of range is
-// moved to the nearest that is there, and from an axis without elements zeros are read.
+// Index values that a kernel reads from tensors. They are data, so a kernel takes nothing for granted: one
+// out of range is moved to the nearest that is there, and from an axis without elements zeros are read.
 #pragma once
 
 #include "backend/cuda/build/families/common.h"
@@ -14,9 +14,9 @@ DEVICE unsigned checked_index(long long i, unsigned n) {
 }
 )";
 
-// Statements that read the tuple of `k` indices from `pointer` + `at` into the variable `place`, an offset in elements
-// with these sizes and strides; `found` is false where a dimension has no elements.
-std::string read_tuple(KernelWriter& k, const std::string& pointer, const std::string& at, const SymShape& sizes,
-                       const SymShape& strides);
+// Statements that read the tuple of `k` indices from `pointer` + `at` into the variable `place`, an offset in
+// elements with these sizes and strides; `found` is false where a dimension has no elements.
+std::string read_tuple(KernelWriter& k, const std::string& pointer, const std::string& at,
+                       const SymShape& sizes, const SymShape& strides);
 
 }  // namespace tenon::cuda

@@ -5,7 +5,9 @@
 
 namespace tenon::cuda {
 
-static bool concerns(const KernelRequest& r) { return op_is(r.node, "LRN") || op_is(r.node, "LpNormalization"); }
+static bool concerns(const KernelRequest& r) {
+  return op_is(r.node, "LRN") || op_is(r.node, "LpNormalization");
+}
 
 static const char kLrnBody[] = R"(const unsigned i = blockIdx.x * 256u + threadIdx.x;
 if (i >= $TOTAL) return;
@@ -20,7 +22,8 @@ $Y[i] = narrow<$T>($OWN / $POW($BIAS + $FACTOR * squares, $BETA));
 )";
 
 // A warp for each line: neighbouring lanes along it.
-static const char kLpBody[] = R"(const unsigned line = blockIdx.x * 8u + threadIdx.x / 32u, lane = threadIdx.x % 32u;
+static const char kLpBody[] =
+    R"(const unsigned line = blockIdx.x * 8u + threadIdx.x / 32u, lane = threadIdx.x % 32u;
 const bool live = line < $LINES;
 const unsigned outer = line / $INNER, start = outer * $N * $INNER + (line - outer * $INNER), count = live ? $N : 0u;
 $A sum = 0;
@@ -59,8 +62,10 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
     h["SPLIT"] = "";
     h["CHANNEL"] = unravel(k, {v.outer, v.n, v.inner}, "i", "c", h["SPLIT"])[1];
     h["BEFORE"] = cat(std::min((size - 1) / 2, far)), h["AFTER"] = cat(std::min(size / 2, far));
-    h["NEIGHBOUR"] = loaded(t, h["A"], in + fill("[i + unsigned(k - c) * $INNER]", h)), h["OWN"] = loaded(t, h["A"], in + "[i]");
-    h["POW"] = wide ? "pow" : "powf", h["BIAS"] = number(double(attrs.f("bias"))), h["BETA"] = number(double(attrs.f("beta")));
+    h["NEIGHBOUR"] = loaded(t, h["A"], in + fill("[i + unsigned(k - c) * $INNER]", h)),
+    h["OWN"] = loaded(t, h["A"], in + "[i]");
+    h["POW"] = wide ? "pow" : "powf", h["BIAS"] = number(double(attrs.f("bias"))),
+    h["BETA"] = number(double(attrs.f("beta")));
     h["FACTOR"] = number(double(attrs.f("alpha")) / double(size));
     blocks = blocks_for(product(x));
   } else {

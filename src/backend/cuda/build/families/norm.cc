@@ -1,6 +1,6 @@
-// Normalisations over rows that lie in one piece: Layer, RMS, Instance and Group normalisation, and Microsoft's forms that
-// add a residual first. The mean is taken before the variance, both in float (of f64 in double); a row is held in registers
-// where it fits, else read three times.
+// Normalisations over rows that lie in one piece: Layer, RMS, Instance and Group normalisation, and
+// Microsoft's forms that add a residual first. The mean is taken before the variance, both in float (of f64
+// in double); a row is held in registers where it fits, else read three times.
 #include <cmath>
 
 #include "backend/cuda/build/families/rows.h"
@@ -11,12 +11,14 @@ namespace {
 struct Norm {
   Dim rows = 1, n = 1;
   bool centred = true;  // the mean is taken away
-  // Operands by number; -1: absent. `scale` and `bias` have an element for each of a row's, or for each channel.
+  // Operands by number; -1: absent. `scale` and `bias` have an element for each of a row's, or for each
+  // channel.
   int scale = -1, bias = -1;
-  int skip = -1, skip_bias = -1;        // added to the row before
+  int skip = -1, skip_bias = -1;          // added to the row before
   int mean = -1, inverse = -1, sum = -1;  // further outputs
-  Dim plane = 0, channels = 1, groups = 1;  // by channel: its elements, channels of a row, rows of an instance
-  SymShape skip_strides, row_dims;      // skip's, over the dimensions that make up the rows
+  Dim plane = 0, channels = 1,
+      groups = 1;                   // by channel: its elements, channels of a row, rows of an instance
+  SymShape skip_strides, row_dims;  // skip's, over the dimensions that make up the rows
   bool by_channel() const { return !plane.is(0); }
 };
 }  // namespace
@@ -28,9 +30,13 @@ static bool is_row_norm(const Node& n) {
   return op_is(n, "LayerNormalization") || op_is(n, "RMSNormalization") ||
          op_is(n, "SimplifiedLayerNormalization") || ms_op_is(n, "SimplifiedLayerNormalization");
 }
-static bool is_group_norm(const Node& n) { return op_is(n, "InstanceNormalization") || op_is(n, "GroupNormalization"); }
+static bool is_group_norm(const Node& n) {
+  return op_is(n, "InstanceNormalization") || op_is(n, "GroupNormalization");
+}
 
-static bool concerns(const KernelRequest& r) { return is_row_norm(r.node) || is_group_norm(r.node) || is_skip(r.node); }
+static bool concerns(const KernelRequest& r) {
+  return is_row_norm(r.node) || is_group_norm(r.node) || is_skip(r.node);
+}
 
 static Result<Norm> describe(const KernelRequest& r, const OperandDims& dims) {
   const SymShape& x = dims.in(0);
@@ -61,19 +67,22 @@ static Result<Norm> describe(const KernelRequest& r, const OperandDims& dims) {
     m.row_dims = x;
     m.row_dims.pop_back();
     m.skip_strides = broadcast_strides(dims.in(1), x);
-    if (!m.skip_strides.back().is(1) && !x.back().is(1)) return unsupported("its skip is broadcast along the last dimension");
+    if (!m.skip_strides.back().is(1) && !x.back().is(1))
+      return unsupported("its skip is broadcast along the last dimension");
     m.skip_strides.pop_back();
   } else {
     m.scale = 1;
-    if (op_is(r.node, "LayerNormalization")) m.bias = optional_input(2), m.mean = optional_output(1), m.inverse = optional_output(2);
-    else m.inverse = optional_output(1);
+    if (op_is(r.node, "LayerNormalization"))
+      m.bias = optional_input(2), m.mean = optional_output(1), m.inverse = optional_output(2);
+    else
+      m.inverse = optional_output(1);
   }
   for (int i : {m.scale, m.bias})
     if (i >= 0 && !(product(dims.in(size_t(i))) == m.n)) return unsupported("its scale is broadcast");
   return m;
 }
 
-// ---- the kernel --------------------------------------------------------------------------------------------------
+// ---- the kernel -----------------------------------------------------------------------------------------
 
 static const char kStart[] = R"(
 const int lane = threadIdx.x % $LANES;
@@ -117,7 +126,8 @@ static std::string body(Holes h, bool held) {
   h["LOOP"] = held ? fill(R"(UNROLL
   for (int j = 0; j < $PER / $VEC; ++j) {
     const int c = (j * $LANES + lane) * $VEC;
-    if (c >= count) continue;)", h)
+    if (c >= count) continue;)",
+                          h)
                    : fill("for (int c = lane * $VEC; c < count; c += $LANES * $VEC) {", h);
   h["ELEMENT"] = held ? "held[j * " + h["VEC"] + " + k]" : "v[k]";
   // The row as it is normalised: v[k], the sum with the residual where there is one.
@@ -132,7 +142,8 @@ static std::string body(Holes h, bool held) {
     $RELOAD
     UNROLL
     for (int k = 0; k < $VEC; ++k) squares += ($ELEMENT - mean) * ($ELEMENT - mean);
-  })", h);
+  })",
+                       h);
   } else {
     h["FIRST"] = "{ " + (held ? keep + "; " : "") + "squares += v[k] * v[k]; }";
     h["MEAN"] = fill("const $A mean = 0;", h);
@@ -168,7 +179,8 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
 
   // v[k] = the element, with what is added to it.
   const auto vector_of = [&](DType type, const std::string& name, const std::string& at) {
-    return cat("const Vec<", device_type(type), ", ", cut.vec, "> ", name, " = load_vec<", cut.vec, ">(", at, ");\n    ");
+    return cat("const Vec<", device_type(type), ", ", cut.vec, "> ", name, " = load_vec<", cut.vec, ">(", at,
+               ");\n    ");
   };
   std::string read = vector_of(t, "w", x + " + base + c"), sum = loaded(t, h["A"], "w.v[k]");
   h["SKIPBASE"] = "";
@@ -189,9 +201,10 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   h["WRITESUM"] = "";
   if (m.sum >= 0) {
     const std::string p = k.output(m.sum, device_type(t) + "*");
-    h["WRITESUM"] = fill("Vec<$T, $VEC> kept;\n    UNROLL\n    for (int k = 0; k < $VEC; ++k) kept.v[k] = narrow<$T>(v[k]);\n"
-                         "    store_vec<$VEC>($P + base + c, kept);\n    ",
-                         {{"T", device_type(t)}, {"VEC", cat(cut.vec)}, {"P", p}});
+    h["WRITESUM"] = fill(
+        "Vec<$T, $VEC> kept;\n    UNROLL\n    for (int k = 0; k < $VEC; ++k) kept.v[k] = narrow<$T>(v[k]);\n"
+        "    store_vec<$VEC>($P + base + c, kept);\n    ",
+        {{"T", device_type(t)}, {"VEC", cat(cut.vec)}, {"P", p}});
   }
   h["STATISTICS"] = "";
   for (auto [output, what] : {std::pair(m.mean, "mean"), std::pair(m.inverse, "inverse")})
@@ -220,9 +233,13 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   h["BIAS"] = parameter(m.bias, " + ");
 
   k.body = fill(kStart, h);
-  if (cut.holds(m.n)) k.body += body(h, true);
-  else if (cut.per == 0) k.body += body(h, false);
-  else k.body += cat("if (", h["NINT"], " <= ", cut.lanes * cut.per, ")\n", body(h, true), "else\n", body(h, false));
+  if (cut.holds(m.n))
+    k.body += body(h, true);
+  else if (cut.per == 0)
+    k.body += body(h, false);
+  else
+    k.body +=
+        cat("if (", h["NINT"], " <= ", cut.lanes * cut.per, ")\n", body(h, true), "else\n", body(h, false));
   program.variant = cat("norm.", cut.lanes <= 32 ? "warp" : cut.holds(m.n) ? "block" : "long");
   program.source = k.text();
   program.recipe.launches = {k.launch({blocks_for(m.rows, cut.rows())}, {cut.threads})};

@@ -1,5 +1,5 @@
-// Pad in all modes. Pads are constants or known when shapes are bound. Dimensions behind the last padded one move together,
-// up to 16 bytes at a time.
+// Pad in all modes. Pads are constants or known when shapes are bound. Dimensions behind the last padded one
+// move together, up to 16 bytes at a time.
 #include "backend/cuda/build/families/common.h"
 
 namespace tenon::cuda {
@@ -23,7 +23,8 @@ DEVICE int extended_reflect(int i, int n) {
 static const char kConstant[] = R"(const int c$D = int($AT) - $BEGIN;
 inside = inside && c$D >= 0 && c$D < $SIZE;
 )";
-static const char kExtended[] = R"(const int cut$D = $BEGIN < 0 ? -($BEGIN) : 0, kept$D = $SIZE - cut$D - ($END < 0 ? -($END) : 0);
+static const char kExtended[] =
+    R"(const int cut$D = $BEGIN < 0 ? -($BEGIN) : 0, kept$D = $SIZE - cut$D - ($END < 0 ? -($END) : 0);
 inside = inside && kept$D > 0;
 const int c$D = kept$D > 0 ? cut$D + extended_$MODE(int($AT) - ($BEGIN > 0 ? $BEGIN : 0), kept$D) : 0;
 )";
@@ -62,7 +63,9 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   h["Y"] = k.output(0, type + "*");
   h["VALUE"] = present(r, 2) ? k.input(2, cat("const ", element, "*")) + "[0]" : "0";
   h["TOTAL"] = unsigned_size(k, product(out));
-  std::string body = fill("const unsigned i = blockIdx.x * 256u + threadIdx.x;\nif (i >= $TOTAL) return;\nbool inside = true;\n", h);
+  std::string body = fill(
+      "const unsigned i = blockIdx.x * 256u + threadIdx.x;\nif (i >= $TOTAL) return;\nbool inside = true;\n",
+      h);
   std::vector<std::string> at = unravel(k, out, "i", "d", body);
   for (size_t d = 0; d < last; ++d) {
     h["D"] = cat(d), h["AT"] = at[d], h["BEGIN"] = begin[d], h["END"] = end[d], h["SIZE"] = k.size(in[d]);
@@ -80,13 +83,15 @@ if (inside) {
   for (int j = 0; j < $FACTOR; ++j) v.v[j] = value;
 }
 $Y[i] = v;
-)", h);
+)",
+                       h);
   program.source = kHelpers + k.text();
   program.recipe.launches = {k.launch({blocks_for(product(out))}, {256})};
   program.variant = "pad." + h["MODE"];
   return program;
 }
 
-extern const Family kPad{"pad", [](const KernelRequest& r) { return op_is(r.node, "Pad"); }, can_generate<generate>, generate};
+extern const Family kPad{"pad", [](const KernelRequest& r) { return op_is(r.node, "Pad"); },
+                         can_generate<generate>, generate};
 
 }  // namespace tenon::cuda

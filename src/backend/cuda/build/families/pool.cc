@@ -1,5 +1,5 @@
-// MaxPool, AveragePool and LpPool over one to three dimensions. Channels-last data moves up to 16 bytes of channels at a
-// time; channels-first, a thread has one output.
+// MaxPool, AveragePool and LpPool over one to three dimensions. Channels-last data moves up to 16 bytes of
+// channels at a time; channels-first, a thread has one output.
 #include "ops/common/window.h"
 
 #include "backend/cuda/build/families/common.h"
@@ -20,7 +20,8 @@ struct Axis {
 Axis axis_for(const WindowSpec& s, size_t d, const Dim& in, const Dim& out) {
   Axis a{in, out, s.kernel[d], s.pads[d], s.pads[s.rank() + d], s.strides[d], s.dilations[d]};
   if (s.auto_pad == WindowSpec::same_upper || s.auto_pad == WindowSpec::same_lower) {
-    const Dim total = max(Dim(0), (out - Dim(1)) * Dim(a.stride) + s.extent(d) - in), half = floor_div(total, Dim(2));
+    const Dim total = max(Dim(0), (out - Dim(1)) * Dim(a.stride) + s.extent(d) - in),
+              half = floor_div(total, Dim(2));
     a.pad_begin = s.auto_pad == WindowSpec::same_upper ? half : total - half;
     a.pad_end = total - a.pad_begin;
   }
@@ -31,14 +32,15 @@ enum class Kind { max, average, lp };
 }  // namespace
 
 // Loops over the window's taps; `inner` stands inside of them all, for those that lie in the input.
-static std::string loops(KernelWriter& k, const std::vector<Axis>& axes, const std::vector<std::string>& out, bool count_padding,
-                         const std::string& inner, const SymShape& strides) {
+static std::string loops(KernelWriter& k, const std::vector<Axis>& axes, const std::vector<std::string>& out,
+                         bool count_padding, const std::string& inner, const SymShape& strides) {
   std::string open, close, place = "0u", inside, counted;
   for (size_t d = 0; d < axes.size(); ++d) {
     const Axis& a = axes[d];
     const std::string p = cat("p", d), size = k.size(a.in);
-    open += cat("for (int k", d, " = 0; k", d, " < ", k.size(a.kernel), "; ++k", d, ") {\nconst int ", p, " = int(", out[d], ") * ", a.stride, " - ",
-                k.size(a.pad_begin), " + k", d, " * ", a.dilation, ";\n");
+    open += cat("for (int k", d, " = 0; k", d, " < ", k.size(a.kernel), "; ++k", d, ") {\nconst int ", p,
+                " = int(", out[d], ") * ", a.stride, " - ", k.size(a.pad_begin), " + k", d, " * ", a.dilation,
+                ";\n");
     close += "}\n";
     inside += cat(d ? " && " : "", "unsigned(", p, ") < unsigned(", size, ")");
     counted += cat(d ? " && " : "", p, " < ", size, " + ", k.size(a.pad_end));
@@ -51,7 +53,9 @@ static std::string loops(KernelWriter& k, const std::vector<Axis>& axes, const s
 static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const Node& node = r.node;
   const DType t = type_of(r, 0);
-  const Kind kind = op_is(node, "MaxPool") ? Kind::max : op_is(node, "AveragePool") ? Kind::average : Kind::lp;
+  const Kind kind = op_is(node, "MaxPool")       ? Kind::max
+                    : op_is(node, "AveragePool") ? Kind::average
+                                                 : Kind::lp;
   const bool integers = kind == Kind::max && (t == DType::i8 || t == DType::u8);
   if (!kFloats.contains(t) && !integers) return unsupported("no kernel for ", name(t));
   const OperandDims dims = TRY(OperandDims::of(r));
@@ -90,26 +94,29 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const int64_t p = node.attrs.i("p", 2);
   h["FIRST"] = kind != Kind::max ? "0" : integers ? (t == DType::i8 ? "-128" : "0") : acc + "(-INFINITE)";
   h["W"] = loaded(t, acc, "w.v[j]");
-  const std::string power = acc == "double" ? "pow" : "powf", root = acc == "double" ? "sqrt" : "sqrtf", positive = acc == "double" ? "fabs" : "fabsf";
+  const std::string power = acc == "double" ? "pow" : "powf", root = acc == "double" ? "sqrt" : "sqrtf",
+                    positive = acc == "double" ? "fabs" : "fabsf";
   h["STEP"] = kind == Kind::average ? "acc[j] += v;"
-              : kind == Kind::max  ? "acc[j] = Max()(acc[j], v);"
-              : p == 1             ? "acc[j] += " + positive + "(v);"
-              : p == 2             ? "acc[j] += v * v;"
-                                   : cat("acc[j] += ", power, "(", positive, "(v), ", acc, "(", p, "));");
+              : kind == Kind::max   ? "acc[j] = Max()(acc[j], v);"
+              : p == 1              ? "acc[j] += " + positive + "(v);"
+              : p == 2              ? "acc[j] += v * v;"
+                                    : cat("acc[j] += ", power, "(", positive, "(v), ", acc, "(", p, "));");
   h["COUNT"] = kind == Kind::average && !include ? "++count;\n" : "";
   h["DECLARE"] = kind == Kind::average ? "int count = 0;\n" : with_index ? "int best = -1;\n" : "";
-  h["RESULT"] = kind == Kind::average ? "(count ? acc[j] / " + acc + "(count) : " + acc + "(0))"
+  h["RESULT"] = kind == Kind::average         ? "(count ? acc[j] / " + acc + "(count) : " + acc + "(0))"
                 : kind == Kind::max || p == 1 ? "acc[j]"
                 : p == 2                      ? root + "(acc[j])"
                                               : cat(power, "(acc[j], ", acc, "(1) / ", acc, "(", p, "))");
-  if (with_index) h["STEP"] = "if (best < 0 || v > acc[j] || (v != v && acc[j] == acc[j])) acc[j] = v, best = int(at);";
+  if (with_index)
+    h["STEP"] = "if (best < 0 || v > acc[j] || (v != v && acc[j] == acc[j])) acc[j] = v, best = int(at);";
   const std::string inner = fill(R"($COUNTconst Vec<$T, $VEC> w = load_vec<$VEC>($X + base + at);
 UNROLL
 for (int j = 0; j < $VEC; ++j) {
   const $A v = $W;
   $STEP
 }
-)", h);
+)",
+                                 h);
   h["LOOPS"] = loops(k, axes, out, kind == Kind::average && include, inner, strides);
   h["INDEX"] = "";
   if (with_index) {
@@ -136,7 +143,8 @@ Vec<$T, $VEC> out;
 UNROLL
 for (int j = 0; j < $VEC; ++j) out.v[j] = narrow<$T>($RESULT);
 store_vec<$VEC>($Y + i * $VECu, out);
-$INDEX)", h);
+$INDEX)",
+                h);
   program.variant = cat("pool.", last ? "nhwc" : "nchw", vec);
   program.source = k.text();
   program.recipe.launches = {k.launch({blocks_for(total)}, {256})};

@@ -1,21 +1,25 @@
-// QuantizeLinear and DequantizeLinear with a scale for the tensor, for each index of an axis, or for each block.
+// QuantizeLinear and DequantizeLinear with a scale for the tensor, for each index of an axis, or for each
+// block.
 #include "ops/common/quantize.h"
 
 #include "backend/cuda/build/families/common.h"
 
 namespace tenon::cuda {
 
-static bool is_quantize(const Node& n) { return op_is(n, "QuantizeLinear") || ms_op_is(n, "QuantizeLinear"); }
+static bool is_quantize(const Node& n) {
+  return op_is(n, "QuantizeLinear") || ms_op_is(n, "QuantizeLinear");
+}
 static bool concerns(const KernelRequest& r) {
   return is_quantize(r.node) || op_is(r.node, "DequantizeLinear") || ms_op_is(r.node, "DequantizeLinear");
 }
 
-// The number of an element's scale: [outer, axis, inner] for elements from `i` on, of which a vector shares one.
+// The number of an element's scale: [outer, axis, inner] for elements from `i` on, of which a vector shares
+// one.
 struct Scales {
   SymShape dims;   // how i is taken apart
   SymShape steps;  // what each coordinate adds to the scale's number
   int64_t block = 0;
-  Dim run = 1;     // neighbours that share a scale
+  Dim run = 1;  // neighbours that share a scale
 };
 
 static Scales scales_of(const KernelRequest& r, const OperandDims& dims) {
@@ -46,20 +50,27 @@ store_vec<$VEC>($Y + i, out);
 static std::string stored(DType t, bool saturate, const std::string& zero) {
   const char* flag = saturate ? "true" : "false";
   switch (t) {
-    case DType::f8e4m3fn: return cat("out.v[k].bits = (unsigned char)encode_e4m3fn(q + ", zero, ", ", flag, ");");
-    case DType::f8e5m2: return cat("out.v[k].bits = (unsigned char)encode_e5m2(q + ", zero, ", ", flag, ");");
-    case DType::f8e4m3fnuz: return cat("out.v[k].bits = (unsigned char)E4M3fnuz::encode(q + ", zero, ", ", flag, ");");
-    case DType::f8e5m2fnuz: return cat("out.v[k].bits = (unsigned char)E5M2fnuz::encode(q + ", zero, ", ", flag, ");");
-    default: break;
+    case DType::f8e4m3fn:
+      return cat("out.v[k].bits = (unsigned char)encode_e4m3fn(q + ", zero, ", ", flag, ");");
+    case DType::f8e5m2:
+      return cat("out.v[k].bits = (unsigned char)encode_e5m2(q + ", zero, ", ", flag, ");");
+    case DType::f8e4m3fnuz:
+      return cat("out.v[k].bits = (unsigned char)E4M3fnuz::encode(q + ", zero, ", ", flag, ");");
+    case DType::f8e5m2fnuz:
+      return cat("out.v[k].bits = (unsigned char)E5M2fnuz::encode(q + ", zero, ", ", flag, ");");
+    default:
+      break;
   }
   const std::string low = float_literal(lowest_of(t)), high = float_literal(highest_of(t));
   // What is not a number gives the lowest value.
-  return cat("const float s = rintf(q) + ", zero, ";\n  out.v[k] = (", device_type(t), ")int(s > ", low, " ? s < ", high, " ? s : ", high, " : ", low, ");");
+  return cat("const float s = rintf(q) + ", zero, ";\n  out.v[k] = (", device_type(t), ")int(s > ", low,
+             " ? s < ", high, " ? s : ", high, " : ", low, ");");
 }
 
 static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const bool quantizes = is_quantize(r.node);
-  const DType t = type_of(r, 0), ty = out_type_of(r, 0), ts = type_of(r, 1), tz = type_of(r, 2), whole = quantizes ? ty : t;
+  const DType t = type_of(r, 0), ty = out_type_of(r, 0), ts = type_of(r, 1), tz = type_of(r, 2),
+              whole = quantizes ? ty : t;
   const auto is_plain_float = [](DType f) { return f == DType::f32 || f == DType::f16 || f == DType::bf16; };
   if (!is_plain_float(ts)) return unsupported("no kernel for scales of ", name(ts));
   if (!is_plain_float(quantizes ? t : ty)) return unsupported("no kernel for ", name(quantizes ? t : ty));
@@ -84,7 +95,10 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const bool wide = t == DType::i32;  // as double: floats do not hold every difference
   const std::string number = wide ? "double" : "float";
   h["CONSTANTS"] = cat("const float scale = ", scale, ";\n");
-  if (present(r, 2)) h["CONSTANTS"] += cat("const ", number, " zero = ", loaded(tz, number, k.input(2, cat("const ", device_type(tz), "*")) + "[place]"), ";\n");
+  if (present(r, 2))
+    h["CONSTANTS"] += cat(
+        "const ", number,
+        " zero = ", loaded(tz, number, k.input(2, cat("const ", device_type(tz), "*")) + "[place]"), ";\n");
   const std::string zero = present(r, 2) ? "zero" : "0";
   if (quantizes) {
     // The quotient is rounded to the precision before it is rounded to a whole number: that decides ties.
@@ -92,12 +106,17 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
     if (precision == DType::none) precision = ts;
     if (!is_plain_float(precision)) return unsupported("no kernel for the precision ", name(precision));
     const auto rounded = [&](const std::string& v, DType from) {
-      return precision == DType::f32 || precision == from ? v : cat("to_float(narrow<", device_type(precision), ">(", v, "))");
+      return precision == DType::f32 || precision == from
+                 ? v
+                 : cat("to_float(narrow<", device_type(precision), ">(", v, "))");
     };
-    h["STEP"] = cat("const float q = ", rounded(cat(rounded(loaded(t, "float", "w.v[k]"), t), " / ", rounded("scale", ts)), DType::none), ";\n  ",
-                    stored(ty, r.node.attrs.i("saturate", 1) != 0, zero));
+    h["STEP"] =
+        cat("const float q = ",
+            rounded(cat(rounded(loaded(t, "float", "w.v[k]"), t), " / ", rounded("scale", ts)), DType::none),
+            ";\n  ", stored(ty, r.node.attrs.i("saturate", 1) != 0, zero));
   } else {
-    h["STEP"] = cat("out.v[k] = narrow<", h["TY"], ">(float((", loaded(t, number, "w.v[k]"), " - ", zero, ") * ", number, "(scale)));");
+    h["STEP"] = cat("out.v[k] = narrow<", h["TY"], ">(float((", loaded(t, number, "w.v[k]"), " - ", zero,
+                    ") * ", number, "(scale)));");
   }
   k.body = fill(kBody, h);
   program.variant = quantizes ? "quantize" : "dequantize";

@@ -1,6 +1,6 @@
-// Reductions over constant axes: sums of floats in float (of f64 in double), of integers in 64 bits. Where the innermost
-// dimension is reduced, lanes share an output; else neighbouring lanes have neighbouring outputs. A large reduction to few
-// outputs is cut into parts that a second kernel adds in their order.
+// Reductions over constant axes: sums of floats in float (of f64 in double), of integers in 64 bits. Where
+// the innermost dimension is reduced, lanes share an output; else neighbouring lanes have neighbouring
+// outputs. A large reduction to few outputs is cut into parts that a second kernel adds in their order.
 #include <algorithm>
 
 #include "backend/cuda/build/families/rows.h"
@@ -67,9 +67,12 @@ Groups group(const SymShape& x, const std::vector<bool>& reduced) {
   for (size_t d = 0; d < x.size(); ++d) {
     (reduced[d] ? g.count : g.outputs) = (reduced[d] ? g.count : g.outputs) * x[d];
     if (x[d].is(1)) continue;
-    SymShape &dims = reduced[d] ? g.reduced : g.kept, &steps = reduced[d] ? g.reduced_strides : g.kept_strides;
-    if (last == int(reduced[d])) dims.back() = dims.back() * x[d], steps.back() = strides[d];
-    else dims.push_back(x[d]), steps.push_back(strides[d]);
+    SymShape &dims = reduced[d] ? g.reduced : g.kept,
+             &steps = reduced[d] ? g.reduced_strides : g.kept_strides;
+    if (last == int(reduced[d]))
+      dims.back() = dims.back() * x[d], steps.back() = strides[d];
+    else
+      dims.push_back(x[d]), steps.push_back(strides[d]);
     last = int(reduced[d]);
   }
   g.inner_reduced = last != 0;
@@ -78,8 +81,9 @@ Groups group(const SymShape& x, const std::vector<bool>& reduced) {
   return g;
 }
 
-// How the work is cut: `lanes` threads an output where the innermost dimension is reduced; else `columns` threads, each
-// with `vec` neighbouring outputs, by `parts` parts of the reduction. `splits` blocks share an output.
+// How the work is cut: `lanes` threads an output where the innermost dimension is reduced; else `columns`
+// threads, each with `vec` neighbouring outputs, by `parts` parts of the reduction. `splits` blocks share an
+// output.
 struct Cut {
   RowCut row;
   int columns = 32, parts = 8, vec = 1, splits = 1;
@@ -202,7 +206,8 @@ for (int k = 0; k < $VEC; ++k) {
   UNROLL
   for (int p = 1; p < $PARTS; ++p) $VALUES[k] = $FUNCTOR()($VALUES[k], part_$VALUES[p][tx * $VEC + k]);
 }
-)", g);
+)",
+              g);
 }
 
 // Adds up the parts of each output.
@@ -223,7 +228,8 @@ static Result<Groups> groups_of(const KernelRequest& r, const SymShape& x) {
   const auto axes = constant_ints(r, 1);
   const bool none = present(r, 1) && !axes && r.graph.info(r.node.inputs[1]).shape == SymShape{0};
   if (present(r, 1) && !axes && !none) return unsupported("its axes are computed at run time");
-  if (!axes || axes->empty()) reduced.assign(x.size(), !r.node.attrs.i("noop_with_empty_axes"));
+  if (!axes || axes->empty())
+    reduced.assign(x.size(), !r.node.attrs.i("noop_with_empty_axes"));
   else
     for (int64_t a : *axes) reduced[axis_of(a, x.size())] = true;
   return group(x, reduced);
@@ -251,9 +257,10 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const bool exponents = fold.name == std::string_view("ReduceLogSumExp");
   const Cut cut = cut_for(t, g, !exponents);
   const std::string type = device_type(t);
-  const std::string acc = is_float(t) ? (t == DType::f64 ? "double" : "float")
-                          : fold.in_double  ? "double"
-                          : is_signed_int(t) ? "long long" : "unsigned long long";
+  const std::string acc = is_float(t)        ? (t == DType::f64 ? "double" : "float")
+                          : fold.in_double   ? "double"
+                          : is_signed_int(t) ? "long long"
+                                             : "unsigned long long";
 
   KernelWriter k("reduce", g.inner_reduced ? cut.row.threads : 256);
   Holes h;
@@ -263,15 +270,19 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   h["FIRST"] = *fold.first ? fold.first : extreme(t, acc, fold.functor == std::string_view("Max"));
   h["WK"] = loaded(t, acc, "w.v[k]");
   add_row_cut(h, cut.row, acc);
-  h["VEC"] = cat(cut.vec), h["COLUMNS"] = cat(cut.columns), h["PARTS"] = cat(cut.parts), h["SPLITS"] = cat(cut.splits);
+  h["VEC"] = cat(cut.vec), h["COLUMNS"] = cat(cut.columns), h["PARTS"] = cat(cut.parts),
+  h["SPLITS"] = cat(cut.splits);
   h["OUTPUTS"] = unsigned_size(k, g.outputs);
   h["COUNT"] = unsigned_size(k, g.count);
   h["KEPTAT"] = h["REDUCEDAT"] = "";
   h["BASE"] = offset_of(k, unravel(k, g.kept, "o", "a", h["KEPTAT"]), g.kept_strides);
   h["STEP"] = offset_of(k, unravel(k, g.reduced, "r", "b", h["REDUCEDAT"]), g.reduced_strides);
-  h["RANGE"] = cut.splits == 1 ? fill("const unsigned begin = 0, end = live ? $COUNT : 0u;", h)
-                               : fill(R"(const unsigned chunk = ($COUNT / $SPLITSu / 16u + 1u) * 16u, begin = blockIdx.y * chunk;
-const unsigned end = !live ? 0u : begin + chunk < $COUNT ? begin + chunk : $COUNT;)", h);
+  h["RANGE"] =
+      cut.splits == 1
+          ? fill("const unsigned begin = 0, end = live ? $COUNT : 0u;", h)
+          : fill(R"(const unsigned chunk = ($COUNT / $SPLITSu / 16u + 1u) * 16u, begin = blockIdx.y * chunk;
+const unsigned end = !live ? 0u : begin + chunk < $COUNT ? begin + chunk : $COUNT;)",
+                 h);
   h["REDUCE"] = reduce_row(cut.row, "acc", fold.functor, 0);
   h["REDUCETOP"] = reduce_row(cut.row, "top", "Max", 1);
   h["COMBINE"] = cut.parts == 1 ? "" : combine("all", fold.functor, h);
@@ -281,22 +292,28 @@ const unsigned end = !live ? 0u : begin + chunk < $COUNT ? begin + chunk : $COUN
 
   // What becomes of an output's value.
   const auto result = [&](KernelWriter& writer) {
-    const std::string y = writer.output(0, type + "*"), count = cat("const unsigned count = ", h["COUNT"], ";\n");
+    const std::string y = writer.output(0, type + "*"),
+                      count = cat("const unsigned count = ", h["COUNT"], ";\n");
     std::string value = fold.last;
-    if (exponents) value = cat("(top == ", h["LOWEST"], " || top == -(", h["LOWEST"], ") ? top : ", value, ")");
-    if (!is_float(t) && exponents) value = cat("(fabs(", value, ") < 9e18 ? to_i64(", value, ") : 0)");
-    else if (!is_float(t) && fold.in_double) value = cat("to_i64(", value, ")");
+    if (exponents)
+      value = cat("(top == ", h["LOWEST"], " || top == -(", h["LOWEST"], ") ? top : ", value, ")");
+    if (!is_float(t) && exponents)
+      value = cat("(fabs(", value, ") < 9e18 ? to_i64(", value, ") : 0)");
+    else if (!is_float(t) && fold.in_double)
+      value = cat("to_i64(", value, ")");
     return cat(count, y, "[at] = narrow<", type, ">(", value, ");");
   };
   if (cut.splits > 1) {
     h["PARTIAL"] = k.scratch(0, acc + "*");
     h["STORE"] = fill("$PARTIAL[blockIdx.y * $OUTPUTS + at] = acc;", h);
   } else {
-    h["STORE"] = cat(exponents && !g.inner_reduced ? "const " + acc + " top = tops[k];\n    " : "", result(k));
+    h["STORE"] =
+        cat(exponents && !g.inner_reduced ? "const " + acc + " top = tops[k];\n    " : "", result(k));
   }
   k.body = fill(g.inner_reduced ? kRows : kColumns, h);
   program.source = kHelpers + k.text();
-  const Dim blocks = g.inner_reduced ? blocks_for(g.outputs, cut.row.rows()) : blocks_for(g.outputs, cut.columns * cut.vec);
+  const Dim blocks =
+      g.inner_reduced ? blocks_for(g.outputs, cut.row.rows()) : blocks_for(g.outputs, cut.columns * cut.vec);
   program.recipe.launches = {k.launch({blocks, cut.splits}, {g.inner_reduced ? cut.row.threads : 256})};
   if (cut.splits > 1) {
     KernelWriter f("reduce_finish", 256);
@@ -312,6 +329,7 @@ const unsigned end = !live ? 0u : begin + chunk < $COUNT ? begin + chunk : $COUN
   return program;
 }
 
-extern const Family kReduce{"reduce", [](const KernelRequest& r) { return fold_of(r.node) != nullptr; }, can_generate<generate>, generate};
+extern const Family kReduce{"reduce", [](const KernelRequest& r) { return fold_of(r.node) != nullptr; },
+                            can_generate<generate>, generate};
 
 }  // namespace tenon::cuda

@@ -1,5 +1,5 @@
-// Resize in all modes. Where the sizes are known, each axis has a table of the places it reads and their weights, the
-// operator's own; else the kernel computes them. Interpolation is in float (of f64 in double).
+// Resize in all modes. Where the sizes are known, each axis has a table of the places it reads and their
+// weights, the operator's own; else the kernel computes them. Interpolation is in float (of f64 in double).
 #include "ops/common/resize.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ struct Axis {
 };
 }  // namespace
 
-// ---- tables ------------------------------------------------------------------------------------------------------
+// ---- tables ---------------------------------------------------------------------------------------------
 
 static bool keeps(const std::vector<Taps>& table, int64_t in) {
   if (int64_t(table.size()) != in) return false;
@@ -28,8 +28,8 @@ static bool keeps(const std::vector<Taps>& table, int64_t in) {
 }
 
 // Absent taps get weight 0; an output outside of the input has place -1.
-static Status add_table(Program& program, KernelWriter& k, Axis& axis, const std::vector<Taps>& table, bool weighted, DType weights,
-                        const std::string& o) {
+static Status add_table(Program& program, KernelWriter& k, Axis& axis, const std::vector<Taps>& table,
+                        bool weighted, DType weights, const std::string& o) {
   for (const Taps& t : table) axis.taps = std::max(axis.taps, int(t.size()));
   const int64_t n = int64_t(table.size()) * axis.taps;
   Tensor places = TRY(Tensor::allocate(DType::i32, {n})), factors = TRY(Tensor::allocate(weights, {n}));
@@ -44,12 +44,14 @@ static Status add_table(Program& program, KernelWriter& k, Axis& axis, const std
   axis.place = cat(k.data(int(program.data.size()), "const int*"), "[", a, "]");
   program.data.push_back(places);
   if (!weighted) return {};
-  axis.weight = cat(k.data(int(program.data.size()), weights == DType::f64 ? "const double*" : "const float*"), "[", a, "]");
+  axis.weight =
+      cat(k.data(int(program.data.size()), weights == DType::f64 ? "const double*" : "const float*"), "[", a,
+          "]");
   program.data.push_back(factors);
   return {};
 }
 
-// ---- computed places ---------------------------------------------------------------------------------------------
+// ---- computed places ------------------------------------------------------------------------------------
 
 static const char kHelpers[] = R"(
 template <class F>
@@ -69,39 +71,60 @@ DEVICE F filter_cubic(F x, F a) {
 static std::string source(ResizeMode::Coords c, const std::string& type) {
   const Holes h{{"F", type}};
   switch (c) {
-    case ResizeMode::half_pixel: return fill("(x + $F(0.5)) / scale - $F(0.5)", h);
+    case ResizeMode::half_pixel:
+      return fill("(x + $F(0.5)) / scale - $F(0.5)", h);
     case ResizeMode::half_pixel_symmetric:
       return fill("$F(in) / 2 * (1 - $F(out) / width) + (x + $F(0.5)) / scale - $F(0.5)", h);
-    case ResizeMode::pytorch_half_pixel: return fill("out > 1 ? (x + $F(0.5)) / scale - $F(0.5) : $F(0)", h);
-    case ResizeMode::align_corners: return fill("x == 0 || width == 1 ? $F(0) : x * $F(in - 1) / (width - 1)", h);
-    case ResizeMode::asymmetric: return "x / scale";
-    case ResizeMode::tf_half_pixel_for_nn: return fill("(x + $F(0.5)) / scale", h);
-    default: return "";
+    case ResizeMode::pytorch_half_pixel:
+      return fill("out > 1 ? (x + $F(0.5)) / scale - $F(0.5) : $F(0)", h);
+    case ResizeMode::align_corners:
+      return fill("x == 0 || width == 1 ? $F(0) : x * $F(in - 1) / (width - 1)", h);
+    case ResizeMode::asymmetric:
+      return "x / scale";
+    case ResizeMode::tf_half_pixel_for_nn:
+      return fill("(x + $F(0.5)) / scale", h);
+    default:
+      return "";
   }
 }
 
-static void add_computed(KernelWriter& k, Axis& axis, const ResizeMode& mode, const Dim& in, const Dim& out, const std::string& scale,
-                         const std::string& o) {
+static void add_computed(KernelWriter& k, Axis& axis, const ResizeMode& mode, const Dim& in, const Dim& out,
+                         const std::string& scale, const std::string& o) {
   const bool nearest = mode.kind == ResizeMode::nearest;
   axis.taps = nearest ? 1 : mode.kind == ResizeMode::linear ? 2 : 4;
   // As in the reference: nearest decides in float.
-  Holes h{{"F", nearest ? "float" : "double"}, {"D", cat(axis.dim)}, {"IN", k.size(in)}, {"OUT", k.size(out)}, {"SCALE", scale}, {"O", o}};
+  Holes h{{"F", nearest ? "float" : "double"},
+          {"D", cat(axis.dim)},
+          {"IN", k.size(in)},
+          {"OUT", k.size(out)},
+          {"SCALE", scale},
+          {"O", o}};
   h["SOURCE"] = source(mode.coords, h["F"]);
   h["TAPS"] = cat(axis.taps), h["FIRST"] = mode.kind == ResizeMode::cubic ? "1" : "0";
-  h["FILTER"] = mode.kind == ResizeMode::cubic ? cat("filter_cubic(d, ", double_literal(mode.cubic_a), ")") : "filter_linear(d)";
+  h["FILTER"] = mode.kind == ResizeMode::cubic ? cat("filter_cubic(d, ", double_literal(mode.cubic_a), ")")
+                                               : "filter_linear(d)";
   static constexpr const char* kRounds[] = {"ceil(s - 0.5)", "floor(s + 0.5)", "floor(s)", "ceil(s)"};
   h["ROUND"] = kRounds[mode.round];
   h["OUTSIDE"] = mode.exclude_outside ? "if (i < 0 || i >= in) w = 0;\n    sum += w;" : "";
-  h["NORMALISE"] = mode.exclude_outside ? fill("UNROLL\n  for (int j = 0; j < $TAPS; ++j) weight$D[j] = sum != 0 ? weight$D[j] / sum : 0;", h) : "";
+  h["NORMALISE"] =
+      mode.exclude_outside
+          ? fill("UNROLL\n  for (int j = 0; j < $TAPS; ++j) weight$D[j] = sum != 0 ? weight$D[j] / sum : 0;",
+                 h)
+          : "";
   const std::string start = fill(R"(  const int in = $IN, out = $OUT;
   const $F x = $F($O), scale = $F($SCALE), width = scale * $F(in);
   (void)out, (void)width;
-)", h);
-  axis.prologue = nearest ? fill("int place$D;\n{\n", h) + start + fill(R"(  const double s = double($SOURCE), nearest = $ROUND, last = double(in - 1);
+)",
+                                 h);
+  axis.prologue =
+      nearest ? fill("int place$D;\n{\n", h) + start +
+                    fill(R"(  const double s = double($SOURCE), nearest = $ROUND, last = double(in - 1);
   place$D = int(nearest < 0 ? 0 : nearest > last ? last : nearest);
 }
-)", h)
-                          : fill("int place$D[$TAPS];\ndouble weight$D[$TAPS];\n{\n", h) + start + fill(R"(  const double s = $SOURCE, below = floor(s);
+)",
+                         h)
+              : fill("int place$D[$TAPS];\ndouble weight$D[$TAPS];\n{\n", h) + start +
+                    fill(R"(  const double s = $SOURCE, below = floor(s);
   double sum = 0;
   (void)sum;
   UNROLL
@@ -114,12 +137,13 @@ static void add_computed(KernelWriter& k, Axis& axis, const ResizeMode& mode, co
   }
   $NORMALISE
 }
-)", h);
+)",
+                         h);
   axis.place = nearest ? cat("place", axis.dim) : cat("place", axis.dim, "[a", axis.dim, "]");
   if (!nearest) axis.weight = cat("weight", axis.dim, "[a", axis.dim, "]");
 }
 
-// ---- the kernel --------------------------------------------------------------------------------------------------
+// ---- the kernel -----------------------------------------------------------------------------------------
 
 // The numbers of a constant input; empty where it is none.
 static std::vector<double> constants(const KernelRequest& r, size_t i) {
@@ -127,15 +151,18 @@ static std::vector<double> constants(const KernelRequest& r, size_t i) {
   return r.graph.constant(r.node.inputs[i]).to_doubles();
 }
 
-static Result<std::vector<Axis>> axes_of(const KernelRequest& r, const OperandDims& dims, const ResizeMode& mode, Program& program,
-                                         KernelWriter& k, DType weights, const std::vector<std::string>& at) {
+static Result<std::vector<Axis>> axes_of(const KernelRequest& r, const OperandDims& dims,
+                                         const ResizeMode& mode, Program& program, KernelWriter& k,
+                                         DType weights, const std::vector<std::string>& at) {
   const SymShape &x = dims.in(0), &y = dims.out(0);
   const std::vector<double> scales = constants(r, 2), roi = constants(r, 1);
-  const bool weighted = mode.kind != ResizeMode::nearest, by_scale = present(r, 2) && dims.in(2) != SymShape{0};
+  const bool weighted = mode.kind != ResizeMode::nearest,
+             by_scale = present(r, 2) && dims.in(2) != SymShape{0};
   const std::optional<Ints> sizes = by_scale ? std::nullopt : constant_ints(r, 3);
   std::vector<Axis> axes;
   const auto shape = to_concrete(x);
-  if (shape && (by_scale ? !scales.empty() : sizes.has_value()) && (mode.coords != ResizeMode::tf_crop || !roi.empty())) {
+  if (shape && (by_scale ? !scales.empty() : sizes.has_value()) &&
+      (mode.coords != ResizeMode::tf_crop || !roi.empty())) {
     const auto plan = TRY(resize_plan(r.node.attrs, mode, *shape, roi, scales, sizes ? *sizes : Ints()));
     for (size_t d = 0; d < x.size(); ++d) {
       if (plan[d].in == 0) continue;
@@ -149,18 +176,22 @@ static Result<std::vector<Axis>> axes_of(const KernelRequest& r, const OperandDi
     return axes;
   }
   if (mode.antialias) return unsupported("antialiased resizing needs sizes known at build time");
-  if (mode.coords == ResizeMode::tf_crop) return unsupported("tf_crop_and_resize needs sizes known at build time");
-  if (mode.aspect != ResizeMode::stretch && !by_scale) return unsupported("keep_aspect_ratio_policy needs sizes known at build time");
+  if (mode.coords == ResizeMode::tf_crop)
+    return unsupported("tf_crop_and_resize needs sizes known at build time");
+  if (mode.aspect != ResizeMode::stretch && !by_scale)
+    return unsupported("keep_aspect_ratio_policy needs sizes known at build time");
   if (by_scale && scales.empty()) return unsupported("its scales are computed at run time");
   const std::vector<size_t> resized = TRY(resize_axes(r.node.attrs, x.size()));
   std::vector<double> scale(x.size(), 1);
   for (size_t i = 0; by_scale && i < resized.size(); ++i) scale[resized[i]] = scales[i];
   // Of a dimension that keeps its size, one mode may still read the next element.
-  const bool shifts = mode.coords == ResizeMode::tf_half_pixel_for_nn && (mode.round == ResizeMode::prefer_ceil || mode.round == ResizeMode::ceil);
+  const bool shifts = mode.coords == ResizeMode::tf_half_pixel_for_nn &&
+                      (mode.round == ResizeMode::prefer_ceil || mode.round == ResizeMode::ceil);
   for (size_t d = 0; d < x.size(); ++d) {
     if ((by_scale ? scale[d] == 1 : x[d] == y[d]) && !shifts) continue;
     axes.push_back({d, 1, "", "", ""});
-    const std::string text = by_scale ? double_literal(scale[d]) : cat("(double(", k.size(y[d]), ") / double(", k.size(x[d]), "))");
+    const std::string text = by_scale ? double_literal(scale[d])
+                                      : cat("(double(", k.size(y[d]), ") / double(", k.size(x[d]), "))");
     add_computed(k, axes.back(), mode, x[d], y[d], text, at[d]);
   }
   return axes;
@@ -172,7 +203,8 @@ static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) 
   const ResizeMode mode = TRY(resize_mode(r.node.attrs));
   const bool nearest = mode.kind == ResizeMode::nearest;
   const int bytes = unit_bytes(t);
-  if (nearest && mode.coords != ResizeMode::tf_crop ? bytes == 0 || bytes > 8 : !kFloats.contains(t)) return unsupported("no kernel for ", name(t));
+  if (nearest && mode.coords != ResizeMode::tf_crop ? bytes == 0 || bytes > 8 : !kFloats.contains(t))
+    return unsupported("no kernel for ", name(t));
   const OperandDims dims = TRY(OperandDims::of(r));
   const SymShape &x = dims.in(0), &y = dims.out(0);
   Program program;
@@ -180,7 +212,9 @@ static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) 
 
   KernelWriter k("resize", 256);
   const bool copies = nearest && mode.coords != ResizeMode::tf_crop;
-  const std::string type = copies ? unit_type(bytes) : device_type(t), acc = copies ? type : t == DType::f64 ? "double" : "float";
+  const std::string type = copies ? unit_type(bytes) : device_type(t), acc = copies            ? type
+                                                                             : t == DType::f64 ? "double"
+                                                                                               : "float";
   SymShape loop = y;
   if (!loop.empty()) loop.back() = floor_div(loop.back(), Dim(vec));
   Holes h{{"T", type}, {"A", acc}, {"VEC", cat(vec)}};
@@ -193,7 +227,8 @@ static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) 
     h["SPLIT"] += cat("const unsigned channel = ", at.back(), " * ", vec, "u;\n");
     at.back() = "channel";
   }
-  const std::vector<Axis> axes = TRY(axes_of(r, dims, mode, program, k, t == DType::f64 ? DType::f64 : DType::f32, at));
+  const std::vector<Axis> axes =
+      TRY(axes_of(r, dims, mode, program, k, t == DType::f64 ? DType::f64 : DType::f32, at));
   if (vec > 1)
     for (const Axis& a : axes)
       if (a.dim + 1 == y.size()) return std::optional<Program>();
@@ -205,10 +240,16 @@ static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) 
     const std::string d = cat(a.dim);
     fixed[a.dim] = 0;
     h["PROLOGUE"] += a.prologue;
-    if (a.taps > 1) loops += cat(a.taps <= 4 ? "UNROLL\n" : "", "for (int a", d, " = 0; a", d, " < ", a.taps, "; ++a", d, ") {\n");
-    else loops += "{\n";
+    if (a.taps > 1)
+      loops += cat(a.taps <= 4 ? "UNROLL\n" : "", "for (int a", d, " = 0; a", d, " < ", a.taps, "; ++a", d,
+                   ") {\n");
+    else
+      loops += "{\n";
     loops += cat("const int at", d, " = ", a.place, ";\n");
-    if (!a.weight.empty()) loops += cat("const ", acc, " w", d, " = ", acc, "(", a.weight, ")", weight == acc + "(1)" ? "" : " * " + weight, ";\n"), weight = "w" + d;
+    if (!a.weight.empty())
+      loops += cat("const ", acc, " w", d, " = ", acc, "(", a.weight, ")",
+                   weight == acc + "(1)" ? "" : " * " + weight, ";\n"),
+          weight = "w" + d;
     place += cat(" + unsigned(at", d, ") * ", unsigned_size(k, strides[a.dim]));
     if (mode.coords == ResizeMode::tf_crop) inside += cat(inside.empty() ? "" : " && ", "at", d, " >= 0");
     close += "}\n";
@@ -222,12 +263,17 @@ $SPLIT$PROLOGUE
 const unsigned base = $BASE;
 $LOOPS
 store_vec<$VEC>($Y + i * $VECu, load_vec<$VEC>($X + ($PLACE)));
-$CLOSE)", h);
+$CLOSE)",
+                  h);
   } else {
     h["W"] = loaded(t, acc, "v.v[j]");
     h["STEP"] = nearest ? fill("acc[j] = $W", h) : fill("acc[j] += $W * " + weight, h);
     h["GUARD"] = inside.empty() ? "" : cat("if (!(", inside, ")) outside = true;\nelse ");
-    h["ELSE"] = inside.empty() ? "" : cat("if (outside) for (int j = 0; j < ", vec, "; ++j) acc[j] = ", acc == "double" ? double_literal(mode.extrapolation) : float_literal(mode.extrapolation), ";\n");
+    h["ELSE"] = inside.empty() ? ""
+                               : cat("if (outside) for (int j = 0; j < ", vec, "; ++j) acc[j] = ",
+                                     acc == "double" ? double_literal(mode.extrapolation)
+                                                     : float_literal(mode.extrapolation),
+                                     ";\n");
     k.body = fill(R"(const unsigned i = blockIdx.x * 256u + threadIdx.x;
 if (i >= $TOTAL) return;
 $SPLIT$PROLOGUE
@@ -249,9 +295,11 @@ Vec<$T, $VEC> result;
 UNROLL
 for (int j = 0; j < $VEC; ++j) result.v[j] = narrow<$T>(acc[j]);
 store_vec<$VEC>($Y + i * $VECu, result);
-)", h);
+)",
+                  h);
   }
-  program.variant = cat("resize.", r.node.attrs.s("mode"), program.data.empty() ? "" : ".table", vec > 1 ? ".nhwc" : "");
+  program.variant =
+      cat("resize.", r.node.attrs.s("mode"), program.data.empty() ? "" : ".table", vec > 1 ? ".nhwc" : "");
   program.source = kHelpers + k.text();
   program.recipe.launches = {k.launch({blocks_for(product(loop))}, {256})};
   return std::optional(std::move(program));
@@ -267,6 +315,7 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   return *TRY(generate(r, 1));
 }
 
-extern const Family kResize{"resize", [](const KernelRequest& r) { return op_is(r.node, "Resize"); }, can_generate<generate>, generate};
+extern const Family kResize{"resize", [](const KernelRequest& r) { return op_is(r.node, "Resize"); },
+                            can_generate<generate>, generate};
 
 }  // namespace tenon::cuda

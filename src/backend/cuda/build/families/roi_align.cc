@@ -1,9 +1,12 @@
-// RoiAlign: a thread has one cell of one region and channel. Places are computed in double, as in the reference.
+// RoiAlign: a thread has one cell of one region and channel. Places are computed in double, as in the
+// reference.
 #include "backend/cuda/build/families/common.h"
 
 namespace tenon::cuda {
 
-static bool concerns(const KernelRequest& r) { return op_is(r.node, "RoiAlign"); }
+static bool concerns(const KernelRequest& r) {
+  return op_is(r.node, "RoiAlign");
+}
 
 // A batch index or region out of proportion, which the reference refuses, gives zeros.
 static const char kBody[] = R"(const unsigned i = blockIdx.x * 256u + threadIdx.x;
@@ -50,7 +53,8 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   Program program;
   TRY(index_with_32_bits(program.recipe, dims, r));
   const Attrs& attrs = r.node.attrs;
-  const bool half = attrs.s("coordinate_transformation_mode") == "half_pixel", mean = attrs.s("mode") == "avg";
+  const bool half = attrs.s("coordinate_transformation_mode") == "half_pixel",
+             mean = attrs.s("mode") == "avg";
   const int64_t ratio = attrs.i("sampling_ratio");
   KernelWriter k("roi_align", 256);
   Holes h{{"T", device_type(t)}, {"A", t == DType::f64 ? "double" : "float"}};
@@ -63,13 +67,17 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const auto at = unravel(k, y, "i", "c", h["SPLIT"]);
   h["ROI"] = at[0], h["CHANNEL"] = at[1], h["ROW"] = at[2], h["COLUMN"] = at[3];
   const char* names[] = {"BOXX", "BOXY", "BOXZ", "BOXW"};
-  for (int i = 0; i < 4; ++i) h[names[i]] = loaded(tb, tb == DType::f64 ? "double" : "float", cat(boxes, "[", at[0], " * 4u + ", i, "u]"));
+  for (int i = 0; i < 4; ++i)
+    h[names[i]] =
+        loaded(tb, tb == DType::f64 ? "double" : "float", cat(boxes, "[", at[0], " * 4u + ", i, "u]"));
   h["SCALE"] = double_literal(double(attrs.f("spatial_scale"))), h["SHIFT"] = half ? "0.5" : "0.0";
-  h["WHOLE"] = half ? "" : "if (!(w >= 1)) w = 1;\nif (!(h >= 1)) h = 1;";  // malformed regions become one pixel
+  h["WHOLE"] =
+      half ? "" : "if (!(w >= 1)) w = 1;\nif (!(h >= 1)) h = 1;";  // malformed regions become one pixel
   h["ROWS"] = k.size(y[2]), h["COLUMNS"] = k.size(y[3]);
   h["N"] = k.size(x[0]), h["CHANNELS"] = unsigned_size(k, x[1]), h["PLANE"] = unsigned_size(k, x[2] * x[3]);
   h["H"] = k.size(x[2]), h["W"] = k.size(x[3]);
-  h["GRIDH"] = ratio ? cat(ratio) : "sound ? int(ceil(cell_h)) : 0", h["GRIDW"] = ratio ? cat(ratio) : "sound ? int(ceil(cell_w)) : 0";
+  h["GRIDH"] = ratio ? cat(ratio) : "sound ? int(ceil(cell_h)) : 0",
+  h["GRIDW"] = ratio ? cat(ratio) : "sound ? int(ceil(cell_w)) : 0";
   h["VALUE"] = loaded(t, h["A"], "x[place[k]]");
   h["STEP"] = mean ? "total += v;" : "total = (p == 0 && q == 0 && k == 0) || v > total ? v : total;";
   h["MEAN"] = mean ? fill(" / $A(grid_h > 0 && grid_w > 0 ? grid_h * grid_w : 1)", h) : "";

@@ -3,7 +3,9 @@
 
 namespace tenon::cuda {
 
-static bool concerns(const KernelRequest& r) { return op_is(r.node, "RotaryEmbedding") || ms_op_is(r.node, "RotaryEmbedding"); }
+static bool concerns(const KernelRequest& r) {
+  return op_is(r.node, "RotaryEmbedding") || ms_op_is(r.node, "RotaryEmbedding");
+}
 
 // Positions out of the caches' range are moved into it.
 static const char kBody[] = R"(const unsigned i = blockIdx.x * 256u + threadIdx.x;
@@ -32,27 +34,32 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const SymShape& x = dims.in(0);
   Program program;
   TRY(index_with_32_bits(program.recipe, dims, r));
-  const bool ms = ms_op_is(r.node, "RotaryEmbedding"), split = x.size() == 4, interleaved = r.node.attrs.i("interleaved") != 0;
+  const bool ms = ms_op_is(r.node, "RotaryEmbedding"), split = x.size() == 4,
+             interleaved = r.node.attrs.i("interleaved") != 0;
   const int cos = ms ? 2 : 1, ids = ms ? 1 : 3;
   const SymShape& cache = dims.in(size_t(cos));
-  if (!cache.back().is_const() || !x.back().is_const()) return unsupported("the size of its heads is not known");
+  if (!cache.back().is_const() || !x.back().is_const())
+    return unsupported("the size of its heads is not known");
   const int64_t half = cache.back().constant(), rotary = r.node.attrs.i("rotary_embedding_dim");
   int64_t heads = r.node.attrs.i("num_heads");
   if (!split && heads == 0 && rotary == 0 && half > 0) heads = x[2].constant() / (2 * half);
   if (!split && heads == 0) return unsupported("the number of its heads is not known");
   const int64_t size = split ? x[3].constant() : x[2].constant() / heads;
-  if (size % 2 || 2 * half > size) return unsupported("its heads have ", size, " numbers, the caches are for ", 2 * half);
+  if (size % 2 || 2 * half > size)
+    return unsupported("its heads have ", size, " numbers, the caches are for ", 2 * half);
 
   KernelWriter k("rotary", 256);
   Holes h{{"T", device_type(t)}, {"A", t == DType::f64 ? "double" : "float"}, {"HALF", cat(half)}};
   h["X"] = k.input(0, cat("const ", h["T"], "*"));
   h["Y"] = k.output(0, h["T"] + "*");
   const auto load = [&](const std::string& element) { return loaded(t, h["A"], element); };
-  h["COS"] = load(k.input(cos, cat("const ", h["T"], "*")) + "[angle]"), h["SIN"] = load(k.input(cos + 1, cat("const ", h["T"], "*")) + "[angle]");
+  h["COS"] = load(k.input(cos, cat("const ", h["T"], "*")) + "[angle]"),
+  h["SIN"] = load(k.input(cos + 1, cat("const ", h["T"], "*")) + "[angle]");
   h["RE"] = load(h["X"] + "[p]"), h["IM"] = load(h["X"] + "[q]");
   // [batch, heads, length, size], or [batch, length, heads, size].
   const Dim length = x[split ? 2 : 1];
-  const SymShape loop = split ? SymShape{x[0], x[1], length, size / 2} : SymShape{x[0], length, heads, size / 2};
+  const SymShape loop =
+      split ? SymShape{x[0], x[1], length, size / 2} : SymShape{x[0], length, heads, size / 2};
   h["TOTAL"] = unsigned_size(k, product(loop));
   h["SPLIT"] = "";
   const auto at = unravel(k, loop, "i", "c", h["SPLIT"]);
@@ -60,11 +67,14 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   strides[3] = 0;
   h["BASE"] = offset_of(k, at, strides);
   h["BATCH"] = at[0], h["TOKEN"] = at[split ? 2 : 1], h["PAIR"] = at[3];
-  h["FIRST"] = interleaved ? "2u * pair" : "pair", h["SECOND"] = interleaved ? "2u * pair + 1u" : fill("pair + $HALFu", h);
+  h["FIRST"] = interleaved ? "2u * pair" : "pair",
+  h["SECOND"] = interleaved ? "2u * pair + 1u" : fill("pair + $HALFu", h);
   const std::string number = fill("batch * $L + token", {{"L", unsigned_size(k, length)}});
   if (present(r, size_t(ids))) {
     h["ROWS"] = unsigned_size(k, cache[0]);
-    const std::string p = k.input(ids, "const long long*"), id = dims.in(size_t(ids)).size() == 2 ? cat(p, "[", number, "]") : cat(p, "[0] + token");
+    const std::string p = k.input(ids, "const long long*"), id = dims.in(size_t(ids)).size() == 2
+                                                                     ? cat(p, "[", number, "]")
+                                                                     : cat(p, "[0] + token");
     h["ROW"] = cat("checked_index(", id, ", ", h["ROWS"], ")");
   } else {
     h["ROWS"] = "1u", h["ROW"] = cat("(", number, ")");

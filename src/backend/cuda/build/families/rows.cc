@@ -14,7 +14,9 @@ RowCut cut_rows(DType t, const Dim& rows, const Dim& n) {
     return cut;
   }
   const int64_t size = std::max<int64_t>(n.constant(), 1);
-  const auto needed = [&](int lanes) { return int((size + lanes * cut.vec - 1) / (lanes * cut.vec)) * cut.vec; };
+  const auto needed = [&](int lanes) {
+    return int((size + lanes * cut.vec - 1) / (lanes * cut.vec)) * cut.vec;
+  };
   // Few rows want many threads each; so do rows whose number is not known.
   const bool few = !rows.is_const() || rows.constant() < 1024;
   if (size <= (few ? 256 : most * 64)) {
@@ -34,7 +36,9 @@ void add_row_cut(Holes& h, const RowCut& cut, const std::string& accumulator) {
   h["ROWS"] = cat(cut.rows());
   h["VEC"] = cat(cut.vec);
   h["PER"] = cat(cut.per);
-  h["SHARED"] = cut.lanes > 32 ? cat("__shared__ ", accumulator, " parts0[", cut.lanes / 32, "], parts1[", cut.lanes / 32, "];\n") : "";
+  h["SHARED"] = cut.lanes > 32 ? cat("__shared__ ", accumulator, " parts0[", cut.lanes / 32, "], parts1[",
+                                     cut.lanes / 32, "];\n")
+                               : "";
 }
 
 std::string reduce_row(const RowCut& cut, const std::string& value, const std::string& functor, int buffer) {

@@ -5,7 +5,8 @@
 
 namespace tenon::cuda {
 
-// A start counted from the front and within the dimension, as ONNX has it. (Ends only decide the output's shape.)
+// A start counted from the front and within the dimension, as ONNX has it. (Ends only decide the output's
+// shape.)
 static const char kHelpers[] = R"(
 DEVICE unsigned slice_start(long long start, long long size) {
   if (start < 0) start += size;
@@ -38,7 +39,8 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
     const size_t axis = axes ? axis_of((*axes)[size_t(i)], x.size()) : size_t(i);
     constexpr int64_t kFar = (int64_t(1) << 31) - 1;
     if (steps) {
-      c.from[axis] = c.dims[axis].is(1) ? Dim(0) : own[axis] * Dim(std::clamp((*steps)[size_t(i)], -kFar, kFar));
+      c.from[axis] =
+          c.dims[axis].is(1) ? Dim(0) : own[axis] * Dim(std::clamp((*steps)[size_t(i)], -kFar, kFar));
     } else if (present(r, 4)) {
       program.recipe.value_inputs |= 1u << 4;
       c.from[axis] = own[axis] * Dim::symbol(cat("v4_", i));
@@ -46,13 +48,15 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
     const Dim& size = x[axis];
     if (starts && size.is_const()) {
       const int64_t at = (*starts)[size_t(i)], n = size.constant();
-      c.from_offset = c.from_offset + own[axis] * Dim(std::max<int64_t>(0, std::min(at < 0 ? at + n : at, n - 1)));
+      c.from_offset =
+          c.from_offset + own[axis] * Dim(std::max<int64_t>(0, std::min(at < 0 ? at + n : at, n - 1)));
       continue;
     }
     if (starts && (*starts)[size_t(i)] == 0) continue;
     if (!starts) program.recipe.value_inputs |= 1u << 1;
     const std::string start = k.size(starts ? Dim((*starts)[size_t(i)]) : Dim::symbol(cat("v1_", i)), true);
-    c.from_more += cat(c.from_more.empty() ? "" : " + ", "slice_start(", start, ", ", k.size(size, true), ") * ", unsigned_size(k, own[axis]));
+    c.from_more += cat(c.from_more.empty() ? "" : " + ", "slice_start(", start, ", ", k.size(size, true),
+                       ") * ", unsigned_size(k, own[axis]));
     if (c.divisor.is(0) || axis > innermost) c.divisor = own[axis], innermost = axis;
   }
   program.source = c.from_more.empty() ? "" : kHelpers;
@@ -62,6 +66,7 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   return program;
 }
 
-extern const Family kSlice{"slice", [](const KernelRequest& r) { return op_is(r.node, "Slice"); }, can_generate<generate>, generate};
+extern const Family kSlice{"slice", [](const KernelRequest& r) { return op_is(r.node, "Slice"); },
+                           can_generate<generate>, generate};
 
 }  // namespace tenon::cuda

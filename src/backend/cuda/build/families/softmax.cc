@@ -1,11 +1,13 @@
-// Softmax and LogSoftmax. Rows that lie in one piece are held in registers, by part of a warp or by a block, so that they
-// are read once; longer rows are read three times. Along other axes neighbouring columns are done by neighbouring lanes.
-// Sums are float, of f64 double.
+// Softmax and LogSoftmax. Rows that lie in one piece are held in registers, by part of a warp or by a block,
+// so that they are read once; longer rows are read three times. Along other axes neighbouring columns are
+// done by neighbouring lanes. Sums are float, of f64 double.
 #include "backend/cuda/build/families/rows.h"
 
 namespace tenon::cuda {
 
-static bool concerns(const KernelRequest& r) { return op_is(r.node, "Softmax") || op_is(r.node, "LogSoftmax"); }
+static bool concerns(const KernelRequest& r) {
+  return op_is(r.node, "Softmax") || op_is(r.node, "LogSoftmax");
+}
 
 namespace {
 struct Shape {
@@ -21,7 +23,10 @@ static void add_formulas(Holes& h, const Shape& s) {
   h["T"] = device_type(s.type);
   h["A"] = wide ? "double" : "float";
   h["MINUSINF"] = wide ? "double(-INFINITE)" : "-INFINITE";
-  const std::string exp = wide ? "exp(" : narrow ? "fast_exp2(1.44269504f * (" : "expf(", end = narrow ? "))" : ")";
+  const std::string exp = wide     ? "exp("
+                          : narrow ? "fast_exp2(1.44269504f * ("
+                                   : "expf(",
+                    end = narrow ? "))" : ")";
   h["EXPOPEN"] = exp, h["EXPCLOSE"] = end;
   if (s.log) {
     h["FINISH"] = cat("const ", h["A"], " shift = ", wide ? "log(sum)" : "logf(sum)", ";\n");
@@ -32,7 +37,7 @@ static void add_formulas(Holes& h, const Shape& s) {
   }
 }
 
-// ---- rows in one piece -------------------------------------------------------------------------------------------
+// ---- rows in one piece ----------------------------------------------------------------------------------
 
 static const char kRowStart[] = R"(
 const int lane = threadIdx.x % $LANES;
@@ -133,15 +138,21 @@ static void write_rows(Program& program, const Shape& s) {
   h["REDUCEMAX"] = reduce_row(cut, "top", "Max", 0);
   h["REDUCESUM"] = reduce_row(cut, "sum", "Sum", 1);
   k.body = fill(kRowStart, h);
-  if (cut.holds(n)) k.body += fill(kHeld, h);
-  else if (cut.per == 0) k.body += fill(kStreamed, h);
-  else k.body += cat("if (", h["NINT"], " <= ", cut.lanes * cut.per, ")\n", fill(kHeld, h), "else\n", fill(kStreamed, h));
-  program.variant = cut.rows() > 1 || cut.lanes == 32 ? "softmax.warp" : cut.holds(n) ? "softmax.block" : "softmax.long";
+  if (cut.holds(n))
+    k.body += fill(kHeld, h);
+  else if (cut.per == 0)
+    k.body += fill(kStreamed, h);
+  else
+    k.body += cat("if (", h["NINT"], " <= ", cut.lanes * cut.per, ")\n", fill(kHeld, h), "else\n",
+                  fill(kStreamed, h));
+  program.variant = cut.rows() > 1 || cut.lanes == 32 ? "softmax.warp"
+                    : cut.holds(n)                    ? "softmax.block"
+                                                      : "softmax.long";
   program.source = k.text();
   program.recipe.launches = {k.launch({blocks_for(s.view.outer, cut.rows())}, {cut.threads})};
 }
 
-// ---- other axes --------------------------------------------------------------------------------------------------
+// ---- other axes -----------------------------------------------------------------------------------------
 
 // A block is COLUMNS columns by PARTS parts of the axis.
 static const char kColumns[] = R"(
@@ -180,12 +191,14 @@ __syncthreads();
 $NAME = part_$NAME[0][tx];
 UNROLL
 for (int p = 1; p < $PARTS; ++p) $NAME = $ONE;
-)", g);
+)",
+              g);
 }
 
 static void write_columns(Program& program, const Shape& s) {
   const AxisView& v = s.view;
-  const int parts = v.n.is_const() ? power_of_two_from((v.n.constant() + 7) / 8, 8) : 8, columns = 256 / parts;
+  const int parts = v.n.is_const() ? power_of_two_from((v.n.constant() + 7) / 8, 8) : 8,
+            columns = 256 / parts;
   KernelWriter k("softmax", 256);
   Holes h;
   add_formulas(h, s);
@@ -205,7 +218,7 @@ static void write_columns(Program& program, const Shape& s) {
   program.recipe.launches = {k.launch({blocks_for(v.outer * v.inner, columns)}, {256})};
 }
 
-// ---- the family --------------------------------------------------------------------------------------------------
+// ---- the family -----------------------------------------------------------------------------------------
 
 static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const DType t = type_of(r, 0);
@@ -215,8 +228,10 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   Program program;
   TRY(index_with_32_bits(program.recipe, {x}));
   const Shape s{t, op_is(r.node, "LogSoftmax"), view_around(x, axis_of(r.node.attrs.i("axis"), x.size()))};
-  if (s.view.inner.is(1)) write_rows(program, s);
-  else write_columns(program, s);
+  if (s.view.inner.is(1))
+    write_rows(program, s);
+  else
+    write_columns(program, s);
   return program;
 }
 

@@ -29,14 +29,18 @@ void write_strided(Program& program, KernelWriter& k, const StridedCopy& c) {
   const std::string type = unit_type(c.bytes);
   const std::string x = k.input(0, cat("const ", type, "*")), y = k.output(0, type + "*");
   const Dim total = product(c.dims);
-  std::string body = cat("const unsigned i = blockIdx.x * 256u + threadIdx.x;\nif (i >= ", unsigned_size(k, total), ") return;\n", c.prologue);
+  std::string body =
+      cat("const unsigned i = blockIdx.x * 256u + threadIdx.x;\nif (i >= ", unsigned_size(k, total),
+          ") return;\n", c.prologue);
   const auto at = unravel(k, c.dims, "i", "d", body);
   const auto place = [&](const SymShape& strides, const Dim& offset) {
     return cat(offset_of(k, at, strides), offset.is(0) ? "" : cat(" + ", unsigned_size(k, offset)));
   };
   // A copy whose result lies in one piece needs no arithmetic for it.
-  const std::string to = c.to == sym_row_major_strides(c.dims) && c.to_offset.is(0) ? "i" : place(c.to, c.to_offset);
-  const std::string from = place(c.from, c.from_offset) + (c.from_more.empty() ? "" : cat(" + unsigned(", c.from_more, ")"));
+  const std::string to =
+      c.to == sym_row_major_strides(c.dims) && c.to_offset.is(0) ? "i" : place(c.to, c.to_offset);
+  const std::string from =
+      place(c.from, c.from_offset) + (c.from_more.empty() ? "" : cat(" + unsigned(", c.from_more, ")"));
   k.body = cat(body, y, "[", to, "] = ", x, "[", from, "];\n");
   program.source += k.text();
   program.recipe.launches.push_back(k.launch({blocks_for(total)}, {256}));

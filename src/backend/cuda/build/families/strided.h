@@ -5,14 +5,14 @@
 
 namespace tenon::cuda {
 
-// Neighbours `from` on in the loop `dims` of input 0, to output 0: one thread for each element, as wide as can be.
-// Offsets and strides are in elements of `bytes`.
+// Neighbours `from` on in the loop `dims` of input 0, to output 0: one thread for each element, as wide as
+// can be. Offsets and strides are in elements of `bytes`.
 struct StridedCopy {
   SymShape dims, from, to;
   Dim from_offset = 0, to_offset = 0;
   int bytes = 4;
-  // An offset that only the run tells, added to from_offset: an expression for k's body in elements, and a Dim that
-  // divides it. Statements that it needs stand in `prologue`.
+  // An offset that only the run tells, added to from_offset: an expression for k's body in elements, and a
+  // Dim that divides it. Statements that it needs stand in `prologue`.
   std::string from_more, prologue;
   Dim divisor = 0;
 };

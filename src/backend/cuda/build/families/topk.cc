@@ -1,13 +1,16 @@
-// TopK: a block has a row. Short rows are sorted in shared memory. Of longer ones, up to 2048 elements are chosen by counting
-// digits, which finds the smallest key that is taken; what is above it is collected and sorted. Where more are wanted, or
-// only the run tells how many, whole rows are sorted, in scratch memory if they must. Of equal keys the lower index comes first.
+// TopK: a block has a row. Short rows are sorted in shared memory. Of longer ones, up to 2048 elements are
+// chosen by counting digits, which finds the smallest key that is taken; what is above it is collected and
+// sorted. Where more are wanted, or only the run tells how many, whole rows are sorted, in scratch memory if
+// they must. Of equal keys the lower index comes first.
 #include <algorithm>
 
 #include "backend/cuda/build/families/ordering.h"
 
 namespace tenon::cuda {
 
-static bool concerns(const KernelRequest& r) { return op_is(r.node, "TopK"); }
+static bool concerns(const KernelRequest& r) {
+  return op_is(r.node, "TopK");
+}
 
 static constexpr int64_t kMost = 2048;
 
@@ -44,7 +47,8 @@ $K* const keys = slots <= $MOST ? near_keys : $FARKEYS + blockIdx.x * 2u * unsig
 int* const at = slots <= $MOST ? near_at : $FARAT + blockIdx.x * 2u * unsigned($N);
 )";
 
-// Finds `limit`, the smallest chosen key, and `rest`, how many of those equal to it are chosen; then collects.
+// Finds `limit`, the smallest chosen key, and `rest`, how many of those equal to it are chosen; then
+// collects.
 static const char kSelect[] = R"(__shared__ int histogram[256], digit, wanted, above, ties[$WARPS];
 $U limit = 0;
 int rest = $COUNT;
@@ -121,15 +125,25 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   Program program;
   TRY(index_with_32_bits(program.recipe, {x}));
   const AxisView v = view_around(x, axis);
-  const bool fits = v.n.is_const() && v.n.constant() <= kMost, whole = !fits && !(chosen.is_const() && chosen.constant() <= kMost);
-  const int slots = power_of_two_from(fits ? v.n.constant() : chosen.is_const() ? chosen.constant() : kMost, int(kMost));
+  const bool fits = v.n.is_const() && v.n.constant() <= kMost,
+             whole = !fits && !(chosen.is_const() && chosen.constant() <= kMost);
+  const int slots = power_of_two_from(fits                ? v.n.constant()
+                                      : chosen.is_const() ? chosen.constant()
+                                                          : kMost,
+                                      int(kMost));
   const std::string key = key_type(t), invert = r.node.attrs.i("largest") ? "" : "~";
   const bool wide = key != "int";
   // Sorting 64-bit keys in either memory takes too many registers for more threads.
   const int threads = fits ? std::clamp(slots / 2, 32, 512) : whole && wide ? 256 : 512;
   KernelWriter k("topk", threads);
-  Holes h{{"K", key}, {"SLOTS", whole ? "slots" : cat(slots)}, {"THREADS", cat(threads)}, {"WARPS", cat(threads / 32)}, {"COUNT", k.size(chosen)}, {"MOST", cat(kMost)}};
-  h["U"] = wide ? "Wide" : "unsigned", h["SIGN"] = wide ? "(1ull << 63)" : "0x80000000u", h["TOP"] = wide ? "56" : "24";
+  Holes h{{"K", key},
+          {"SLOTS", whole ? "slots" : cat(slots)},
+          {"THREADS", cat(threads)},
+          {"WARPS", cat(threads / 32)},
+          {"COUNT", k.size(chosen)},
+          {"MOST", cat(kMost)}};
+  h["U"] = wide ? "Wide" : "unsigned", h["SIGN"] = wide ? "(1ull << 63)" : "0x80000000u",
+  h["TOP"] = wide ? "56" : "24";
   h["LOWEST"] = wide ? "(long long)(1ull << 63)" : "int(0x80000000u)";
   const std::string type = device_type(t);
   h["T"] = type;
@@ -147,8 +161,10 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   }
   h["SELECT"] = fill(fits || whole ? kShort : kSelect, h);
   h["SORT"] = fill(kSort, h);
-  const std::string values = wanted(r, 0) ? k.output(0, type + "*") : "", indices = wanted(r, 1) ? k.output(1, "long long*") : "";
-  h["STORE"] = cat(values.empty() ? "" : values + fill("[to] = x[unsigned(at[i]) * $INNER];\n", h), indices.empty() ? "" : indices + "[to] = at[i];\n");
+  const std::string values = wanted(r, 0) ? k.output(0, type + "*") : "",
+                    indices = wanted(r, 1) ? k.output(1, "long long*") : "";
+  h["STORE"] = cat(values.empty() ? "" : values + fill("[to] = x[unsigned(at[i]) * $INNER];\n", h),
+                   indices.empty() ? "" : indices + "[to] = at[i];\n");
   k.body = fill(R"($KEEP
 const unsigned outer = blockIdx.x / $INNER, column = blockIdx.x - outer * $INNER;
 const $T* x = $X + outer * unsigned($N) * $INNER + column;
@@ -160,7 +176,8 @@ for (int i = threadIdx.x; i < $COUNT; i += $THREADS) {
     $STORE
   }
 }
-)", h);
+)",
+                h);
   program.variant = fits ? "topk.sort" : whole ? "topk.whole" : "topk.select";
   program.source = cat(kKeyHelpers, "typedef unsigned long long Wide;\n", k.text());
   const Dim blocks = chosen.is(0) ? Dim(0) : v.outer * v.inner;

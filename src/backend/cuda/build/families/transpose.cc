@@ -1,5 +1,5 @@
-// Transpose. Runs that stay together are copied as they are; else tiles go through shared memory, so that both reads and
-// writes are of neighbours.
+// Transpose. Runs that stay together are copied as they are; else tiles go through shared memory, so that
+// both reads and writes are of neighbours.
 #include "backend/cuda/build/families/common.h"
 #include "backend/cuda/build/families/strided.h"
 
@@ -81,6 +81,7 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   return program;
 }
 
-extern const Family kTranspose{"transpose", [](const KernelRequest& r) { return op_is(r.node, "Transpose"); }, can_generate<generate>, generate};
+extern const Family kTranspose{"transpose", [](const KernelRequest& r) { return op_is(r.node, "Transpose"); },
+                               can_generate<generate>, generate};
 
 }  // namespace tenon::cuda

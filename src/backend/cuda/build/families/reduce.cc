@@ -58,6 +58,7 @@ struct Groups {
   SymShape kept, kept_strides, reduced, reduced_strides;
   bool inner_reduced = false;
   Dim outputs = 1, count = 1;
+  int64_t least = 1;  // outputs, where dimensions that only the run tells are 1
 };
 
 Groups group(const SymShape& x, const std::vector<bool>& reduced) {
@@ -67,6 +68,7 @@ Groups group(const SymShape& x, const std::vector<bool>& reduced) {
   for (size_t d = 0; d < x.size(); ++d) {
     (reduced[d] ? g.count : g.outputs) = (reduced[d] ? g.count : g.outputs) * x[d];
     if (x[d].is(1)) continue;
+    if (!reduced[d] && x[d].is_const()) g.least *= x[d].constant();
     SymShape &dims = reduced[d] ? g.reduced : g.kept,
              &steps = reduced[d] ? g.reduced_strides : g.kept_strides;
     if (last == int(reduced[d]))
@@ -89,24 +91,31 @@ struct Cut {
   int columns = 32, parts = 8, vec = 1, splits = 1;
 };
 
+constexpr int64_t kUnknown = 1 << 16;  // what a size that only the run tells is taken for
+
 Cut cut_for(DType t, const Groups& g, bool may_split) {
   Cut c;
   c.row = cut_rows(t, g.outputs, g.count);
   c.vec = c.row.vec = vector_width(t, (g.inner_reduced ? g.reduced : g.kept).back());
-  int64_t blocks = 0;  // 0: not known
+  const int64_t count = g.count.is_const() ? g.count.constant() : kUnknown;
+  int64_t blocks, rounds;  // of all; of each thread over its elements
   if (g.inner_reduced) {
     if (!g.count.is_const()) c.row.lanes = c.row.threads = 256;
-    if (g.outputs.is_const()) blocks = (g.outputs.constant() + c.row.rows() - 1) / c.row.rows();
+    blocks = (g.least + c.row.rows() - 1) / c.row.rows();
+    rounds = count / (c.row.lanes * c.vec);
   } else {
+    // Few columns leave threads for many parts, as long as each has a few elements.
     c.vec = std::min(c.vec, 4);
-    if (g.count.is_const()) c.parts = power_of_two_from((g.count.constant() + 7) / 8, 8);
-    // Few outputs want narrow blocks.
+    const int few = std::max(4, power_of_two_from((g.least + c.vec - 1) / c.vec, 32));
+    c.parts = std::min(256 / few, power_of_two_from((count + 3) / 4, 64));
     c.columns = 256 / c.parts;
-    if (g.outputs.is_const()) blocks = (g.outputs.constant() / c.vec + c.columns - 1) / c.columns;
+    blocks = (g.least / c.vec + c.columns - 1) / c.columns;
+    rounds = count / c.parts;
   }
-  const int64_t work = g.count.is_const() ? g.count.constant() : 1 << 16;
-  if (may_split && g.outputs.is_const() && blocks < 64 && work * std::max<int64_t>(blocks, 1) >= 1 << 15)
-    c.splits = int(std::clamp<int64_t>(std::min(132 / std::max<int64_t>(blocks, 1), work / 2048), 1, 64));
+  // The second kernel costs as much as some thirty rounds of the first.
+  const bool known = g.outputs.is_const() || g.count.is_const();
+  if (may_split && known && rounds >= 32)
+    c.splits = int(std::clamp<int64_t>(std::min(132 / std::max<int64_t>(blocks, 1), rounds / 16), 1, 64));
   return c;
 }
 }  // namespace
@@ -203,7 +212,6 @@ __syncthreads();
 UNROLL
 for (int k = 0; k < $VEC; ++k) {
   $VALUES[k] = part_$VALUES[0][tx * $VEC + k];
-  UNROLL
   for (int p = 1; p < $PARTS; ++p) $VALUES[k] = $FUNCTOR()($VALUES[k], part_$VALUES[p][tx * $VEC + k]);
 }
 )",

@@ -23,6 +23,7 @@ const Case kCases[] = {
     {"softmax.warp", "(%x: f16[2000, 24]) -> (%y) { %y = Softmax(%x) }"},
     {"softmax.warp", "(%x: f32[12288, 1024]) -> (%y) { %y = Softmax(%x) }"},
     {"softmax.warp", "(%x: f64[12288, 512]) -> (%y) { %y = LogSoftmax(%x) }"},
+    {"softmax.warp", "(%x: f16[b, 12, 384, 384]) -> (%y) { %y = Softmax(%x) }"},
     {"softmax.block", "(%x: bf16[9, 1000]) -> (%y) { %y = LogSoftmax(%x) }"},
     {"softmax.block", "(%x: f32[64, 16384]) -> (%y) { %y = Softmax(%x) }"},
     {"softmax.long", "(%x: f64[9, 50257]) -> (%y) { %y = Softmax(%x) }"},

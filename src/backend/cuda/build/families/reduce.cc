@@ -58,7 +58,6 @@ struct Groups {
   SymShape kept, kept_strides, reduced, reduced_strides;
   bool inner_reduced = false;
   Dim outputs = 1, count = 1;
-  int64_t least = 1;  // outputs, where dimensions that only the run tells are 1
 };
 
 Groups group(const SymShape& x, const std::vector<bool>& reduced) {
@@ -68,7 +67,6 @@ Groups group(const SymShape& x, const std::vector<bool>& reduced) {
   for (size_t d = 0; d < x.size(); ++d) {
     (reduced[d] ? g.count : g.outputs) = (reduced[d] ? g.count : g.outputs) * x[d];
     if (x[d].is(1)) continue;
-    if (!reduced[d] && x[d].is_const()) g.least *= x[d].constant();
     SymShape &dims = reduced[d] ? g.reduced : g.kept,
              &steps = reduced[d] ? g.reduced_strides : g.kept_strides;
     if (last == int(reduced[d]))
@@ -98,18 +96,19 @@ Cut cut_for(DType t, const Groups& g, bool may_split) {
   c.row = cut_rows(t, g.outputs, g.count);
   c.vec = c.row.vec = vector_width(t, (g.inner_reduced ? g.reduced : g.kept).back());
   const int64_t count = g.count.is_const() ? g.count.constant() : kUnknown;
+  const int64_t least = smallest(g.outputs);
   int64_t blocks, rounds;  // of all; of each thread over its elements
   if (g.inner_reduced) {
     if (!g.count.is_const()) c.row.lanes = c.row.threads = 256;
-    blocks = (g.least + c.row.rows() - 1) / c.row.rows();
+    blocks = (least + c.row.rows() - 1) / c.row.rows();
     rounds = count / (c.row.lanes * c.vec);
   } else {
     // Few columns leave threads for many parts, as long as each has a few elements.
     c.vec = std::min(c.vec, 4);
-    const int few = std::max(4, power_of_two_from((g.least + c.vec - 1) / c.vec, 32));
+    const int few = std::max(4, power_of_two_from((least + c.vec - 1) / c.vec, 32));
     c.parts = std::min(256 / few, power_of_two_from((count + 3) / 4, 64));
     c.columns = 256 / c.parts;
-    blocks = (g.least / c.vec + c.columns - 1) / c.columns;
+    blocks = (least / c.vec + c.columns - 1) / c.columns;
     rounds = count / c.parts;
   }
   // The second kernel costs as much as some thirty rounds of the first.

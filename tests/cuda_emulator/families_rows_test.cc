@@ -129,10 +129,13 @@ TEST(CudaReduce, EveryType) {
 
 TEST(CudaReduce, InTwoStages) {
   expect_agrees("reduce.rows.split",
-                "(%x: $T[4, 70000]) -> (%y) { const %a: i64[1] = [1] %y = ReduceSum(%x, %a) }",
-                {"f32", "f16", "i32"});
+                "(%x: $T[2, 200000]) -> (%y) { const %a: i64[1] = [1] %y = ReduceSum(%x, %a) }",
+                {"f32", "i32"});
   expect_agrees("reduce.columns.split",
                 "(%x: $T[70001, 4]) -> (%y) { const %a: i64[1] = [0] %y = ReduceMax(%x, %a) }",
+                {"f32", "f16"});
+  expect_agrees("reduce.columns.split",
+                "(%x: $T[2, 3137, 24]) -> (%y) { const %a: i64[1] = [1] %y = ReduceMean(%x, %a) }",
                 {"f32", "f16"});
   expect_agrees("reduce.rows.split", "(%x: $T[n]) -> (%y) { %y = ReduceMean(%x) }", {"f32", "f16"},
                 {{{"n", 30001}}, {{"n", 3}}, {{"n", 0}}});

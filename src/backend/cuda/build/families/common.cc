@@ -1,5 +1,7 @@
 #include "backend/cuda/build/families/common.h"
 
+#include <algorithm>
+
 namespace tenon::cuda {
 
 std::optional<Ints> constant_ints(const KernelRequest& r, size_t input) {
@@ -33,6 +35,11 @@ Status index_with_32_bits(Recipe& recipe, const OperandDims& dims, const KernelR
   for (size_t i = 0; i < r.node.inputs.size(); ++i) all.push_back(dims.in(i));
   for (size_t i = 0; i < r.node.outputs.size(); ++i) all.push_back(dims.out(i));
   return index_with_32_bits(recipe, all);
+}
+
+int64_t smallest(const Dim& d) {
+  const auto value = d.eval([](const std::string&) { return std::optional<int64_t>(1); });
+  return std::max<int64_t>(1, value.value_or(1));
 }
 
 int power_of_two_in(const Dim& d, int most) {

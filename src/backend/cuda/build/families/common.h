@@ -51,6 +51,9 @@ AxisView view_around(const SymShape& shape, size_t axis);
 Status index_with_32_bits(Recipe& recipe, const std::vector<SymShape>& operands);
 Status index_with_32_bits(Recipe& recipe, const OperandDims& dims, const KernelRequest& r);
 
+// The size where every symbol in it is 1, and at least 1: what kernels are cut for where only the run tells,
+// since it is small batches that leave a GPU idle.
+int64_t smallest(const Dim& d);
 // The largest power of two up to `most` that divides d whatever its symbols are.
 int power_of_two_in(const Dim& d, int most);
 // How many neighbours of `t` one instruction moves in runs of n elements that lie behind each other.

@@ -161,7 +161,7 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const Norm m = TRY(describe(r, dims));
   const RowCut cut = cut_rows(bits(ty) > bits(t) ? ty : t, m.rows, m.n);
   const bool wide = t == DType::f64;
-  KernelWriter k("normalize", cut.threads);  // `norm` is a function of CUDA
+  KernelWriter k("normalize", cut.threads);
   Holes h;
   h["A"] = wide ? "double" : "float";
   h["ONE"] = wide ? "1.0" : "1.f";

@@ -89,24 +89,32 @@ struct Cut {
   int columns = 32, parts = 8, vec = 1, splits = 1;
 };
 
+constexpr int64_t kUnknown = 1 << 16;  // what a size that only the run tells is taken for
+
 Cut cut_for(DType t, const Groups& g, bool may_split) {
   Cut c;
   c.row = cut_rows(t, g.outputs, g.count);
   c.vec = c.row.vec = vector_width(t, (g.inner_reduced ? g.reduced : g.kept).back());
-  int64_t blocks = 0;  // 0: not known
+  const int64_t count = g.count.is_const() ? g.count.constant() : kUnknown;
+  const int64_t least = smallest(g.outputs);
+  int64_t blocks, rounds;  // of all; of each thread over its elements
   if (g.inner_reduced) {
     if (!g.count.is_const()) c.row.lanes = c.row.threads = 256;
-    if (g.outputs.is_const()) blocks = (g.outputs.constant() + c.row.rows() - 1) / c.row.rows();
+    blocks = (least + c.row.rows() - 1) / c.row.rows();
+    rounds = count / (c.row.lanes * c.vec);
   } else {
+    // Few columns leave threads for many parts, as long as each has a few elements.
     c.vec = std::min(c.vec, 4);
-    if (g.count.is_const()) c.parts = power_of_two_from((g.count.constant() + 7) / 8, 8);
-    // Few outputs want narrow blocks.
+    const int few = std::max(4, power_of_two_from((least + c.vec - 1) / c.vec, 32));
+    c.parts = std::min(256 / few, power_of_two_from((count + 3) / 4, 64));
     c.columns = 256 / c.parts;
-    if (g.outputs.is_const()) blocks = (g.outputs.constant() / c.vec + c.columns - 1) / c.columns;
+    blocks = (least / c.vec + c.columns - 1) / c.columns;
+    rounds = count / c.parts;
   }
-  const int64_t work = g.count.is_const() ? g.count.constant() : 1 << 16;
-  if (may_split && g.outputs.is_const() && blocks < 64 && work * std::max<int64_t>(blocks, 1) >= 1 << 15)
-    c.splits = int(std::clamp<int64_t>(std::min(132 / std::max<int64_t>(blocks, 1), work / 2048), 1, 64));
+  // The second kernel costs as much as some thirty rounds of the first.
+  const bool known = g.outputs.is_const() || g.count.is_const();
+  if (may_split && known && rounds >= 32)
+    c.splits = int(std::clamp<int64_t>(std::min(132 / std::max<int64_t>(blocks, 1), rounds / 16), 1, 64));
   return c;
 }
 }  // namespace
@@ -203,7 +211,6 @@ __syncthreads();
 UNROLL
 for (int k = 0; k < $VEC; ++k) {
   $VALUES[k] = part_$VALUES[0][tx * $VEC + k];
-  UNROLL
   for (int p = 1; p < $PARTS; ++p) $VALUES[k] = $FUNCTOR()($VALUES[k], part_$VALUES[p][tx * $VEC + k]);
 }
 )",

@@ -17,8 +17,8 @@ RowCut cut_rows(DType t, const Dim& rows, const Dim& n) {
   const auto needed = [&](int lanes) {
     return int((size + lanes * cut.vec - 1) / (lanes * cut.vec)) * cut.vec;
   };
-  // Few rows want many threads each; so do rows whose number is not known.
-  const bool few = !rows.is_const() || rows.constant() < 1024;
+  // Few rows want many threads each.
+  const bool few = smallest(rows) < 1024;
   if (size <= (few ? 256 : most * 64)) {
     cut.lanes = power_of_two_from((size + 3) / std::max(4, cut.vec), 32);
     cut.per = needed(cut.lanes);

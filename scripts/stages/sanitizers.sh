@@ -10,6 +10,6 @@ sanitized() {  # STAGE, PRESET, the test programs that it takes, ctest's options
   return "${PIPESTATUS[0]}"
 }
 
-stage_asan() { sanitized asan fuzz "core_test kernels_test runtime_test compiler_test api_test whole_test" -LE slow -E NOT_BUILT; }
+stage_asan() { sanitized asan fuzz "core_test kernels_test runtime_test compiler_test api_test whole_test mutations_test" -LE slow -E NOT_BUILT; }
 
 stage_tsan() { sanitized tsan tsan "core_test runtime_test" -R 'Thread|Pool|Concurren|Context|Parallel' -E NOT_BUILT; }

@@ -1,4 +1,5 @@
-// Runs test cases in ONNX's layout: [--device NAME] [--precision fp16] DIR...; without a device by the interpreter. With
+// Runs test cases in ONNX's layout: [--device NAME] [--precision fp16] DIR...; without a device by the interpreter; the
+// device cuda-emulated is the backend cuda on a GPU that the host emulates. With
 // --largest 1e-4 floats may differ by that part of the largest magnitude. Each case runs three times on a device and must
 // give the same bits. DIR/model.onnx, DIR/test_data_set_K/{input,output}_N.pb.
 #include <dirent.h>
@@ -15,6 +16,9 @@
 #include "onnx/import.h"
 #include "onnx/tensor.h"
 #include "runtime/engine.h"
+#if defined(TENON_CUDA_EMULATOR)
+#include "cuda_emulator/emulated_driver.h"
+#endif
 
 using namespace tenon;
 
@@ -109,6 +113,12 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (std::string(argv[i]) == "--device") {
       device = argv[++i];
+#if defined(TENON_CUDA_EMULATOR)
+      if (device == "cuda-emulated") {
+        emulator::install();
+        device = "cuda";
+      }
+#endif
       continue;
     }
     if (std::string(argv[i]) == "--precision") {

@@ -1,0 +1,114 @@
+#include "cuda_emulator/emulated_driver.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "cuda_emulator/gpu.h"
+
+namespace tenon::emulator {
+
+static thread_local std::vector<cuda::Context> contexts_of_thread;
+
+Gpu& gpu() {
+  // Never destroyed: devices that live until the program ends still call it.
+  static Gpu& g = *[] {
+    auto* made = new Gpu;
+    made->chip = *cuda::chip_of_target("cuda:sm_90a");
+    const char* named = std::getenv("TENON_EMULATOR_ORDER");
+    if (named && std::string(named) == "backwards") made->order = Order::backwards;
+    CHECK(made->memory != nullptr);
+    return made;
+  }();
+  return g;
+}
+
+int failed(const Status& s) {
+  if (s.ok()) return 0;
+  Lock lock(gpu().mutex);
+  gpu().error = s.message();
+  return kEmulatorError;
+}
+
+bool no_context() { return contexts_of_thread.empty(); }
+
+// ---- the machine -------------------------------------------------------------------------------------------------
+
+namespace calls {
+
+int init(unsigned) { return 0; }
+int version(int* v) { return *v = 13000, 0; }
+int device_count(int* n) { return *n = 1, 0; }
+int device(int* d, int ordinal) { return ordinal == 0 ? (*d = 0, 0) : kErrorNoDevice; }
+int device_name(char* name, int size, int) { return std::snprintf(name, size_t(size), "emulated %s", gpu().chip.name), 0; }
+int device_memory(size_t* bytes, int) { return *bytes = size_t(32) << 30, 0; }
+int device_attribute(int* value, int attribute, int) {
+  const Chip& chip = gpu().chip;
+  switch (attribute) {
+    case kMultiprocessors: *value = chip.multiprocessors; return 0;
+    case kCapabilityMajor: *value = chip.major; return 0;
+    case kCapabilityMinor: *value = chip.minor; return 0;
+    case kSharedPerBlock: *value = chip.shared_per_block; return 0;
+    case kPageableAccess: *value = 0; return 0;
+    default: return kInvalidValue;
+  }
+}
+int retain_context(Context* c, int) { return *c = &gpu().context, 0; }
+int release_context(int) { return 0; }
+int push_context(Context c) {
+  contexts_of_thread.push_back(c);
+  return 0;
+}
+int pop_context(Context* c) {
+  if (contexts_of_thread.empty()) return kNoContext;
+  if (c) *c = contexts_of_thread.back();
+  contexts_of_thread.pop_back();
+  return 0;
+}
+int error_name(int error, const char** name) {
+  *name = error == kEmulatorError ? "emulator" : error == kInvalidValue ? "CUDA_ERROR_INVALID_VALUE" : "an error";
+  return 0;
+}
+int error_text(int error, const char** text) {
+  static thread_local std::string mine;
+  Lock lock(gpu().mutex);
+  mine = error == kEmulatorError ? gpu().error : cat("number ", error);
+  *text = mine.c_str();
+  return 0;
+}
+
+}  // namespace calls
+
+// ---- what tests call ---------------------------------------------------------------------------------------------
+
+const cuda::Driver& driver() {
+  static const cuda::Driver table = [] {
+    cuda::Driver d;
+#define X(name, symbol, params) d.name = calls::name;
+    TENON_CUDA_FUNCTIONS(X)
+#undef X
+    calls::version(&d.cuda_version);
+    return d;
+  }();
+  return table;
+}
+
+void install(const std::string& chip) {
+  gpu().chip = *cuda::chip_of_target("cuda:" + chip);
+  describe_address = [](uintptr_t address) { return gpu().memory->describe(address); };
+  cuda::replace_driver(&driver());
+  cuda::replace_nvrtc(compile_for_emulator);
+}
+
+void set_order(Order order) {
+  Lock lock(gpu().mutex);
+  gpu().order = order;
+}
+
+DriverCounts driver_counts() {
+  Lock lock(gpu().mutex);
+  DriverCounts c = gpu().counts;
+  c.buffers = gpu().memory->buffers();
+  return c;
+}
+
+}  // namespace tenon::emulator

@@ -1,0 +1,78 @@
+// The emulated driver's memory and copies.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "cuda_emulator/gpu.h"
+
+namespace tenon::emulator {
+
+namespace calls {
+
+int alloc(DevicePtr* p, size_t bytes) {
+  if (no_context()) return kNoContext;
+  if (!bytes) return kInvalidValue;
+  void* at = gpu().memory->allocate(int64_t(bytes));
+  *p = reinterpret_cast<DevicePtr>(at);
+  return at ? 0 : kErrorOutOfMemory;
+}
+int free(DevicePtr p) {
+  Lock lock(gpu().mutex);
+  for (DriverStream* s : gpu().streams) drain(*s);  // the driver waits for whatever may use it
+  return !p || gpu().memory->release(address(p)) ? 0 : kInvalidValue;
+}
+int host_alloc(void** p, size_t bytes, unsigned) {
+  *p = std::aligned_alloc(4096, (std::max<size_t>(bytes, 1) + 4095) / 4096 * 4096);
+  if (!*p) return kErrorOutOfMemory;
+  Lock lock(gpu().mutex);
+  gpu().pinned[static_cast<char*>(*p)] = int64_t(bytes);
+  return 0;
+}
+int host_free(void* p) {
+  Lock lock(gpu().mutex);
+  if (!gpu().pinned.erase(static_cast<char*>(p))) return kInvalidValue;
+  std::free(p);
+  return 0;
+}
+
+// ---- copies ------------------------------------------------------------------------------------------------------
+
+static bool is_pinned(const void* p) {
+  auto* at = static_cast<char*>(const_cast<void*>(p));
+  Lock lock(gpu().mutex);
+  auto it = gpu().pinned.upper_bound(at);
+  return it != gpu().pinned.begin() && at < std::prev(it)->first + std::prev(it)->second;
+}
+
+int copy_to_device(DevicePtr to, const void* from, size_t bytes) {
+  auto at = gpu().memory->translate(address(to), int64_t(bytes));
+  if (!at.ok()) return failed(at.status());
+  std::memcpy(*at, from, bytes);
+  return 0;
+}
+int copy_to_device_async(DevicePtr to, const void* from, size_t bytes, StreamHandle s) {
+  if (is_pinned(from)) return enqueue(s, [=] { return std::memcpy(TRY(gpu().memory->translate(address(to), int64_t(bytes))), from, bytes), Status(); });
+  if (s && s->capturing) return kCaptureUnsupported;
+  auto staged = std::make_shared<std::string>(static_cast<const char*>(from), bytes);  // the source may change now
+  return enqueue(s, [=] { return std::memcpy(TRY(gpu().memory->translate(address(to), int64_t(bytes))), staged->data(), bytes), Status(); });
+}
+int copy_to_host_async(void* to, DevicePtr from, size_t bytes, StreamHandle s) {
+  return enqueue(s, [=] { return std::memcpy(to, TRY(gpu().memory->translate(address(from), int64_t(bytes))), bytes), Status(); });
+}
+int copy_within_async(DevicePtr to, DevicePtr from, size_t bytes, StreamHandle s) {
+  return enqueue(s, [=] {
+    const char* source = TRY(gpu().memory->translate(address(from), int64_t(bytes)));
+    return std::memmove(TRY(gpu().memory->translate(address(to), int64_t(bytes))), source, bytes), Status();
+  });
+}
+
+}  // namespace calls
+
+std::shared_ptr<Buffer> allocate_guarded(int64_t bytes, MemoryId memory) {
+  void* p = gpu().memory->allocate(bytes, 16);
+  if (!p) return nullptr;
+  std::shared_ptr<const void> owner(p, [](void* address) { calls::free(reinterpret_cast<cuda::DevicePtr>(address)); });
+  return Buffer::borrow(p, bytes, std::move(owner), memory);
+}
+
+}  // namespace tenon::emulator

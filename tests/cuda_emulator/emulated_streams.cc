@@ -1,0 +1,79 @@
+// The emulated driver's streams, and graphs captured from them.
+#include <utility>
+
+#include "cuda_emulator/gpu.h"
+
+namespace tenon::emulator {
+
+using cuda::Work;
+
+int enqueue(cuda::StreamHandle s, Work work) {
+  Lock lock(gpu().mutex);
+  if (!s) return kInvalidHandle;  // the default stream would wait for all others: nobody means that
+  (s->capturing ? s->captured : s->queue).push_back(std::move(work));
+  return 0;
+}
+
+void drain(cuda::DriverStream& s) {
+  std::vector<Work> todo;
+  todo.swap(s.queue);
+  if (todo.empty()) return;
+  for (const Work& w : todo)
+    if (Status status = w(); !status.ok()) {
+      if (s.error.ok()) s.error = status;
+      return;
+    }
+  if (Status status = gpu().memory->check(); !status.ok() && s.error.ok()) s.error = status;
+}
+
+namespace calls {
+
+int stream_create(StreamHandle* s, unsigned) {
+  if (no_context()) return kNoContext;
+  Lock lock(gpu().mutex);
+  *s = new DriverStream;
+  gpu().streams.insert(*s);
+  return 0;
+}
+int stream_synchronize(StreamHandle s) {
+  Lock lock(gpu().mutex);
+  if (!gpu().streams.contains(s)) return kInvalidHandle;
+  if (s->capturing) return kCaptureUnsupported;
+  drain(*s);
+  return failed(std::exchange(s->error, {}));
+}
+int stream_destroy(StreamHandle s) {
+  Lock lock(gpu().mutex);
+  const int result = stream_synchronize(s);  // work that nobody waited for is still done
+  if (gpu().streams.erase(s)) delete s;
+  return result;
+}
+int synchronize_context() {
+  Lock lock(gpu().mutex);
+  for (DriverStream* s : gpu().streams)
+    if (!s->capturing) drain(*s);
+  return 0;
+}
+int begin_capture(StreamHandle s, int) { return s->capturing ? kInvalidValue : (s->capturing = true, 0); }
+int end_capture(StreamHandle s, GraphHandle* graph) {
+  if (!s->capturing) return kInvalidValue;
+  s->capturing = false;
+  *graph = new DriverGraph{std::move(s->captured)};
+  s->captured.clear();
+  return 0;
+}
+int graph_instantiate(GraphExec* exec, GraphHandle graph, unsigned long long) { return *exec = new DriverGraphExec{graph->work}, 0; }
+int graph_launch(GraphExec exec, StreamHandle s) {
+  Lock lock(gpu().mutex);
+  if (!gpu().streams.contains(s) || s->capturing) return kInvalidHandle;
+  ++gpu().counts.graph_launches;
+  // A copy of the list: the graph may be destroyed before the stream gets there, as on a GPU.
+  s->queue.insert(s->queue.end(), exec->work.begin(), exec->work.end());
+  return 0;
+}
+int graph_exec_destroy(GraphExec exec) { return delete exec, 0; }
+int graph_destroy(GraphHandle graph) { return delete graph, 0; }
+
+}  // namespace calls
+
+}  // namespace tenon::emulator

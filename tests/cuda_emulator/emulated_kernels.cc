@@ -4,6 +4,7 @@
 
 #include "backend/cuda/build/prelude.h"
 #include "cuda_emulator/gpu.h"
+#include "cuda_emulator/tensor_map.h"
 
 namespace tenon::emulator {
 
@@ -49,6 +50,18 @@ int function_attribute(Function function, int attribute, int value) {
   return function->max_dynamic_shared = value, 0;
 }
 
+// Lets a tensor map point to where its bytes lie, all of which must be a live buffer's.
+static Status place_map(char* bytes) {
+  EmuTensorMap m;
+  std::memcpy(&m, bytes, sizeof m);
+  if (m.mark != EmuTensorMap::kMark) return invalid_argument("it is no tensor map");
+  int64_t last = int64_t(m.dims[0] - 1) * m.element_bytes;
+  for (int d = 1; d < m.rank; ++d) last += int64_t(m.dims[d] - 1) * int64_t(m.strides[d - 1]);
+  m.base = TRY(gpu().memory->translate(m.base, last + m.element_bytes));
+  std::memcpy(bytes, &m, sizeof m);
+  return {};
+}
+
 int launch(const LaunchConfig* config, Function function, void** params, void** extra) {
   const HostKernel& code = *function->code;
   if (extra || no_context()) return kInvalidValue;
@@ -73,6 +86,10 @@ int launch(const LaunchConfig* config, Function function, void** params, void** 
     for (size_t i = 0; i < own.size(); ++i) {
       pointers.push_back(own[i].data());
       void* p = nullptr;
+      if (own[i].size() == sizeof(EncodedMap) && !code.parameters[i].pointer) {
+        if (Status s = place_map(own[i].data()); !s.ok()) return s.with_prefix(cat("kernel '", code.name, "': argument ", i, ": "));
+        continue;
+      }
       if (!code.parameters[i].pointer) continue;
       std::memcpy(&p, own[i].data(), sizeof p);
       if (!p) continue;
@@ -86,12 +103,53 @@ int launch(const LaunchConfig* config, Function function, void** params, void** 
   });
 }
 
-int encode_tiled(EncodedMap*, int, unsigned, void*, const uint64_t*, const uint64_t*, const unsigned*, const unsigned*, int, int, int, int) {
-  return failed(unsupported("tensor maps are not emulated"));
+// What both kinds of maps have, and what the driver asks of it.
+static bool fill_map(EmuTensorMap& m, int type, unsigned rank, void* at, const uint64_t* dims, const uint64_t* strides, const unsigned* steps, int swizzle) {
+  constexpr int kBytes[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4, 4, 4};
+  constexpr int kSwizzles[] = {0, 32, 64, 128};
+  if (type < 0 || type > 12 || rank < 1 || rank > 5 || swizzle < 0 || swizzle > 3 || reinterpret_cast<uintptr_t>(at) % 16) return false;
+  m.base = static_cast<char*>(at);
+  m.rank = static_cast<unsigned char>(rank);
+  m.element_bytes = static_cast<unsigned char>(kBytes[type]);
+  m.swizzle = static_cast<unsigned char>(kSwizzles[swizzle]);
+  m.mark = EmuTensorMap::kMark;
+  for (unsigned d = 0; d < rank; ++d) {
+    if (dims[d] < 1 || dims[d] > uint64_t(1) << 32 || steps[d] < 1 || steps[d] > 8) return false;
+    m.dims[d] = unsigned(dims[d]);
+    m.steps[d] = static_cast<unsigned char>(steps[d]);
+    if (d + 1 < rank && (strides[d] % 16 || strides[d] >= uint64_t(1) << 40)) return false;
+    if (d + 1 < rank) m.strides[d] = strides[d];
+  }
+  return true;
 }
-int encode_im2col(EncodedMap*, int, unsigned, void*, const uint64_t*, const uint64_t*, const int*, const int*, unsigned, unsigned,
-                  const unsigned*, int, int, int, int) {
-  return failed(unsupported("tensor maps are not emulated"));
+
+int encode_tiled(EncodedMap* map, int type, unsigned rank, void* at, const uint64_t* dims, const uint64_t* strides, const unsigned* box,
+                 const unsigned* steps, int, int swizzle, int, int) {
+  EmuTensorMap m{};
+  if (!fill_map(m, type, rank, at, dims, strides, steps, swizzle)) return kInvalidValue;
+  for (unsigned d = 0; d < rank; ++d) {
+    if (box[d] < 1 || box[d] > 256) return kInvalidValue;
+    m.box[d] = static_cast<unsigned short>(box[d]);
+  }
+  if (box[0] * m.element_bytes % 16 || (m.swizzle && box[0] * m.element_bytes > m.swizzle)) return kInvalidValue;
+  std::memcpy(static_cast<void*>(map), &m, sizeof m);
+  return 0;
+}
+int encode_im2col(EncodedMap* map, int type, unsigned rank, void* at, const uint64_t* dims, const uint64_t* strides, const int* lower,
+                  const int* upper, unsigned channels, unsigned pixels, const unsigned* steps, int, int swizzle, int, int) {
+  EmuTensorMap m{};
+  if (rank < 3 || !fill_map(m, type, rank, at, dims, strides, steps, swizzle) || channels > 256 || pixels > 1024) return kInvalidValue;
+  m.im2col = 1;
+  m.box[0] = static_cast<unsigned short>(channels);
+  m.box[1] = static_cast<unsigned short>(pixels);
+  const int corner = rank == 3 ? 32768 : rank == 4 ? 128 : 16;
+  for (unsigned d = 0; d + 2 < rank; ++d) {
+    if (lower[d] < -corner || lower[d] >= corner || upper[d] < -corner || upper[d] >= corner) return kInvalidValue;
+    m.lower[d] = short(lower[d]);
+    m.upper[d] = short(upper[d]);
+  }
+  std::memcpy(static_cast<void*>(map), &m, sizeof m);
+  return 0;
 }
 
 }  // namespace calls

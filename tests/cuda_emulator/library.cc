@@ -55,7 +55,7 @@ Result<std::string> read_text(const std::string& path) {
 const Result<std::string>& headers() {
   static const Result<std::string> text = []() -> Result<std::string> {
     std::string all;
-    for (const char* name : {"abi.h", "emulated_ptx.h"}) all += TRY(read_text(cat(TENON_EMULATOR_SOURCES "/", name)));
+    for (const char* name : {"abi.h", "emulated_ptx.h", "tensor_map.h", "emulated_hopper.h"}) all += TRY(read_text(cat(TENON_EMULATOR_SOURCES "/", name)));
     return all;
   }();
   return text;
@@ -170,7 +170,7 @@ LibraryCost library_cost() {
 
 Result<std::shared_ptr<const KernelLibrary>> load_library(const std::string& prelude, const std::string& source) {
   const std::vector<KernelName> kernels = kernels_in(source);
-  std::string text = cat("#include \"" TENON_EMULATOR_SOURCES "/emulated_ptx.h\"\n#line 1 \"prelude\"\n", prelude, "\n#line 1 \"kernel\"\n", source, "\n");
+  std::string text = cat("#include \"" TENON_EMULATOR_SOURCES "/emulated_hopper.h\"\n#line 1 \"prelude\"\n", prelude, "\n#line 1 \"kernel\"\n", source, "\n");
   for (const auto& [k, max_threads] : kernels)
     text += cat("extern \"C\" __attribute__((visibility(\"default\"))) void ", k, "__enter(void** args) { emu_call(&", k, ", args); }\n",
                 "extern \"C\" __attribute__((visibility(\"default\"))) unsigned ", k, "__parameter(unsigned i) { return emu_parameter(&", k, ", i); }\n");

@@ -14,8 +14,8 @@ struct KernelLibrary {
   const HostKernel* find(const std::string& name) const;
 };
 
-// Compiles `source`, which defines extern "C" kernels, behind the emulator's stand-in for the prelude's
-// ptx.cuh and behind `prelude`, the rest of it. Equal texts are compiled once: the result stays in the process, and in
+// Compiles `source`, which defines extern "C" kernels, behind the emulator's stand-ins for the prelude's
+// ptx.cuh and hopper.cuh and behind `prelude`, the rest of it. Equal texts are compiled once: the result stays in the process, and in
 // the cache folder for the next. Safe from several threads. Errors: internal, with the compiler's words.
 Result<std::shared_ptr<const KernelLibrary>> load_library(const std::string& prelude, const std::string& source);
 

@@ -1,0 +1,97 @@
+// Products and convolutions on the emulated GPU, of sizes that leave tails everywhere, on chips with and without Hopper's
+// instructions.
+#include "cuda_emulator/on_emulator.h"
+
+namespace tenon::emulator {
+namespace {
+
+AgreeOptions with(const char* kernel, std::vector<Sizes> sizes = {{}}, const char* target = kDefaultTarget) {
+  AgreeOptions o;
+  o.kernel = kernel;
+  o.sizes = std::move(sizes);
+  o.target = target;
+  return o;
+}
+
+TEST(EmulatedProducts, CopyEngineAndWgmma) {
+  // Tails of m, n and k; the epilogue reads a bias and a residual; rows that only the run knows.
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[n, 200], %r: f16[n, 264]) -> (%y) {
+    const %w: f16[200, 264] = random 1
+    const %c: f16[264] = random 2
+    %y: f16[n, 264] = tenon.Fused(%x, %w, %c, %r) {kind="matmul", body=graph "matmul" (%q: f16[n, 200], %w: f16[200, 264], %c: f16[264], %r: f16[n, 264]) -> (%z) {
+      %m: f16[n, 264] = MatMul(%q, %w)
+      %a: f16[n, 264] = Add(%m, %c)
+      %g: f16[n, 264] = Relu(%a)
+      %z: f16[n, 264] = Add(%g, %r)
+    }}
+  })", with("matmul.*", {{{"n", 300}}, {{"n", 1}}, {{"n", 0}}})));
+  // Both operands computed, the right one with its columns together.
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%q: bf16[2, 3, 130, 192], %k: bf16[3, 192, 136]) -> (%y) { %y = MatMul(%q, %k) })", with("matmul.*")));
+}
+
+TEST(EmulatedProducts, PixelsByTheCopyEngine) {
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[n, h, 13, 72]) -> (%y) {
+    const %w: f16[72, 72, 3, 3] = random 1
+    const %b: f16[72] = random 2
+    %y = Conv(%x, %w, %b) {channels_last=1, pads=[1, 1, 1, 1], strides=[2, 2]}
+  })", with("conv.*", {{{"n", 2}, {"h", 15}}, {{"n", 1}, {"h", 1}}})));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[2, 9, 9, 128]) -> (%y) {
+    const %w: f16[192, 64, 3, 3] = random 1
+    %y = Conv(%x, %w) {channels_last=1, group=2, auto_pad="SAME_LOWER", dilations=[2, 1]}
+  })", with("conv.*")));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: bf16[1, 4, 5, 6, 64]) -> (%y) {
+    const %w: bf16[96, 64, 3, 3, 3] = random 1
+    %y = Conv(%x, %w) {channels_last=1, pads=[1, 1, 1, 1, 1, 1]}
+  })", with("conv.*")));
+}
+
+TEST(EmulatedProducts, TensorCoresWithoutHopper) {
+  const char* ampere = "cuda:sm_80";
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[b, 2, s, t], %w: f16[b, 2, t, 16]) -> (%y) { %y = MatMul(%x, %w) })",
+                                 with("matmul.mma.*", {{{"b", 2}, {"s", 17}, {"t", 23}}, {{"b", 1}, {"s", 1}, {"t", 64}}, {{"b", 2}, {"s", 3}, {"t", 0}}}, ampere)));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[50, 24], %w: f16[30, 50]) -> (%y) {
+    const %c: f16[30] = random 3
+    %y = Gemm(%x, %w, %c) {transA=1, transB=1, alpha=0.5, beta=2.0}
+  })", with("matmul.mma.*", {{}}, ampere)));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[2, 15, 13, 3]) -> (%y) {
+    const %w: f16[24, 3, 7, 7] = random 1
+    %y = Conv(%x, %w) {channels_last=1, pads=[3, 3, 3, 3], strides=[2, 2]}
+  })", with("conv.mma.*", {{}}, ampere)));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[2, 5, 4, 16]) -> (%y) {
+    const %w: f16[16, 8, 3, 3] = random 1
+    %y = ConvTranspose(%x, %w) {channels_last=1, pads=[1, 1, 1, 1], strides=[2, 2]}
+  })", with("conv.mma.*", {{}}, ampere)));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[1, 8, 8, 64]) -> (%y) {
+    const %w: f16[64, 4, 3, 3] = random 1
+    %y = Conv(%x, %w) {channels_last=1, pads=[1, 1, 1, 1], group=16}
+  })", with("conv.mma.*", {{}}, ampere)));
+}
+
+TEST(EmulatedProducts, SplitSumsAndFewRows) {
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[64, 2048]) -> (%y) { const %w: f16[2048, 64] = random 1 %y = MatMul(%x, %w) })", with("matmul.*.k*")));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[3, 1000]) -> (%y) { const %w: f16[1000, 21] = random 1 %y = MatMul(%x, %w) })", with("matmul.rows.*")));
+}
+
+TEST(EmulatedProducts, CudaCores) {
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f32[b, 24]) -> (%y) {
+    const %w: f32[30, 24] = random 1
+    %y = Gemm(%x, %w) {transB=1, alpha=0.5}
+  })", with("matmul.simt.*", {{{"b", 1}}, {{"b", 50}}})));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f64[20, 30], %w: f64[30, 10]) -> (%y) { %y = MatMul(%x, %w) })", with("matmul.simt.*")));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f32[2, 3, 9, 7], %w: f32[4, 3, 3, 3]) -> (%y) { %y = Conv(%x, %w) {pads=[1, 1, 1, 1]} })", with("conv.simt.*")));
+}
+
+TEST(EmulatedProducts, Depthwise) {
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[n, 9, w, 40]) -> (%y) {
+    const %w: f16[40, 1, 3, 3] = random 1
+    const %b: f16[40] = random 2
+    %y = Conv(%x, %w, %b) {channels_last=1, pads=[1, 1, 1, 1], strides=[2, 2], group=40}
+  })", with("conv.depthwise.*", {{{"n", 1}, {"w", 10}}, {{"n", 2}, {"w", 1}}})));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f32[2, 9, 10, 6]) -> (%y) {
+    const %w: f32[12, 1, 3, 5] = random 1
+    %y = Conv(%x, %w) {channels_last=1, auto_pad="SAME_UPPER", group=6, dilations=[1, 2]}
+  })", with("conv.depthwise.*")));
+}
+
+}  // namespace
+}  // namespace tenon::emulator

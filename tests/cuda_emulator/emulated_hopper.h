@@ -161,14 +161,20 @@ DEVICE unsigned short emu_column_element(unsigned long long tile, int column, in
 }
 template <bool COLUMNS, int N, class F>
 DEVICE void emu_wgmma(float (&d)[N], unsigned long long a, unsigned long long b, bool add, F number) {
-  const int warp = int(emu_thread->number / 32 % 4), lane = emu_lane();
-  for (int i = 0; i < N; ++i) {
-    const int row = 16 * warp + lane / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + lane % 4 * 2 + i % 2;
-    float sum = add ? d[i] : 0.f;
-    for (int k = 0; k < 16; ++k)
-      sum += number(emu_row_element(a, row, k)) * number(COLUMNS ? emu_column_element(b, column, k) : emu_row_element(b, column, k));
-    d[i] = sum;
-  }
+  const int row = 16 * int(emu_thread->number / 32 % 4) + emu_lane() / 4;
+  float rows[2][16], column[16];
+  for (int k = 0; k < 16; ++k)
+    for (int r = 0; r < 2; ++r) rows[r][k] = number(emu_row_element(a, row + 8 * r, k));
+  for (int i = 0; i < N; i += 4)
+    for (int j = 0; j < 2; ++j) {
+      const int c = i * 2 + emu_lane() % 4 * 2 + j;
+      for (int k = 0; k < 16; ++k) column[k] = number(COLUMNS ? emu_column_element(b, c, k) : emu_row_element(b, c, k));
+      for (int r = 0; r < 2; ++r) {
+        float sum = add ? d[i + 2 * r + j] : 0.f;
+        for (int k = 0; k < 16; ++k) sum += rows[r][k] * column[k];
+        d[i + 2 * r + j] = sum;
+      }
+    }
 }
 template <bool COLUMNS, int N>
 DEVICE void wgmma_f16(float (&d)[N], unsigned long long a, unsigned long long b, bool add) { emu_wgmma<COLUMNS>(d, a, b, add, f16_to_float); }

@@ -51,14 +51,14 @@ int function_attribute(Function function, int attribute, int value) {
 }
 
 // Lets a tensor map point to where its bytes lie, all of which must be a live buffer's.
-static Status place_map(char* bytes) {
+static Status place_map(EncodedMap& map) {
   EmuTensorMap m;
-  std::memcpy(&m, bytes, sizeof m);
+  std::memcpy(&m, map.words, sizeof m);
   if (m.mark != EmuTensorMap::kMark) return invalid_argument("it is no tensor map");
   int64_t last = int64_t(m.dims[0] - 1) * m.element_bytes;
   for (int d = 1; d < m.rank; ++d) last += int64_t(m.dims[d] - 1) * int64_t(m.strides[d - 1]);
   m.base = TRY(gpu().memory->translate(m.base, last + m.element_bytes));
-  std::memcpy(bytes, &m, sizeof m);
+  std::memcpy(map.words, &m, sizeof m);
   return {};
 }
 
@@ -82,12 +82,15 @@ int launch(const LaunchConfig* config, Function function, void** params, void** 
   }
   return enqueue(config->stream, [=, &code]() -> Status {
     auto own = *args;
+    std::vector<EncodedMap> maps(own.size());  // aligned as kernels expect them
     std::vector<void*> pointers;
     for (size_t i = 0; i < own.size(); ++i) {
       pointers.push_back(own[i].data());
       void* p = nullptr;
       if (own[i].size() == sizeof(EncodedMap) && !code.parameters[i].pointer) {
-        if (Status s = place_map(own[i].data()); !s.ok()) return s.with_prefix(cat("kernel '", code.name, "': argument ", i, ": "));
+        std::memcpy(maps[i].words, own[i].data(), sizeof(EncodedMap));
+        pointers.back() = &maps[i];
+        if (Status s = place_map(maps[i]); !s.ok()) return s.with_prefix(cat("kernel '", code.name, "': argument ", i, ": "));
         continue;
       }
       if (!code.parameters[i].pointer) continue;

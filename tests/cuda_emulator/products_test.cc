@@ -14,35 +14,37 @@ AgreeOptions with(const char* kernel, std::vector<Sizes> sizes = {{}}, const cha
 }
 
 TEST(EmulatedProducts, CopyEngineAndWgmma) {
-  // Tails of m, n and k; the epilogue reads a bias and a residual; rows that only the run knows.
-  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[n, 200], %r: f16[n, 264]) -> (%y) {
-    const %w: f16[200, 264] = random 1
-    const %c: f16[264] = random 2
-    %y: f16[n, 264] = tenon.Fused(%x, %w, %c, %r) {kind="matmul", body=graph "matmul" (%q: f16[n, 200], %w: f16[200, 264], %c: f16[264], %r: f16[n, 264]) -> (%z) {
-      %m: f16[n, 264] = MatMul(%q, %w)
-      %a: f16[n, 264] = Add(%m, %c)
-      %g: f16[n, 264] = Relu(%a)
-      %z: f16[n, 264] = Add(%g, %r)
+  // Tails of m, n and k; the epilogue reads a bias and a residual; a batch that only the run knows.
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[b, 300, 200], %r: f16[b, 300, 520]) -> (%y) {
+    const %w: f16[200, 520] = random 1
+    const %c: f16[520] = random 2
+    %y: f16[b, 300, 520] = tenon.Fused(%x, %w, %c, %r) {kind="matmul", body=graph "matmul" (%q: f16[b, 300, 200], %w: f16[200, 520], %c: f16[520], %r: f16[b, 300, 520]) -> (%z) {
+      %m: f16[b, 300, 520] = MatMul(%q, %w)
+      %a: f16[b, 300, 520] = Add(%m, %c)
+      %g: f16[b, 300, 520] = Relu(%a)
+      %z: f16[b, 300, 520] = Add(%g, %r)
     }}
-  })", with("matmul.*", {{{"n", 300}}, {{"n", 1}}, {{"n", 0}}})));
-  // Both operands computed, the right one with its columns together.
-  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%q: bf16[2, 3, 130, 192], %k: bf16[3, 192, 136]) -> (%y) { %y = MatMul(%q, %k) })", with("matmul.*")));
+  })", with("matmul.wgmma.*", {{{"b", 1}}, {{"b", 0}}})));
+  // Both operands computed, the right one with its columns together and shared by the outer batch.
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%q: bf16[b, 12, 130, 192], %k: bf16[12, 192, 136]) -> (%y) { %y = MatMul(%q, %k) })",
+                                 with("matmul.wgmma.*", {{{"b", 1}}})));
 }
 
 TEST(EmulatedProducts, PixelsByTheCopyEngine) {
-  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[n, h, 13, 72]) -> (%y) {
-    const %w: f16[72, 72, 3, 3] = random 1
-    const %b: f16[72] = random 2
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[n, h, w, 136]) -> (%y) {
+    const %w: f16[136, 136, 3, 3] = random 1
+    const %b: f16[136] = random 2
     %y = Conv(%x, %w, %b) {channels_last=1, pads=[1, 1, 1, 1], strides=[2, 2]}
-  })", with("conv.*", {{{"n", 2}, {"h", 15}}, {{"n", 1}, {"h", 1}}})));
-  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[2, 9, 9, 128]) -> (%y) {
+  })", with("conv.wgmma.*", {{{"n", 2}, {"h", 15}, {"w", 13}}, {{"n", 3}, {"h", 1}, {"w", 2}}, {{"n", 0}, {"h", 9}, {"w", 9}}})));
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[n, 17, 17, 128]) -> (%y) {
     const %w: f16[192, 64, 3, 3] = random 1
     %y = Conv(%x, %w) {channels_last=1, group=2, auto_pad="SAME_LOWER", dilations=[2, 1]}
-  })", with("conv.*")));
-  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: bf16[1, 4, 5, 6, 64]) -> (%y) {
+  })", with("conv.wgmma.*", {{{"n", 1}}})));
+  // Three dimensions, and a sum in parts.
+  EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: bf16[1, 8, 9, 10, 64]) -> (%y) {
     const %w: bf16[96, 64, 3, 3, 3] = random 1
     %y = Conv(%x, %w) {channels_last=1, pads=[1, 1, 1, 1, 1, 1]}
-  })", with("conv.*")));
+  })", with("conv.wgmma.*.k*")));
 }
 
 TEST(EmulatedProducts, TensorCoresWithoutHopper) {

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "backend/compiler.h"
 #include "base/mapped_file.h"
 #include "compiler/compile.h"
 #include "ir/interpreter.h"

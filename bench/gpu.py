@@ -80,10 +80,10 @@ def node_tests(options, clock, log, work):
         except Exception as e:  # types that numpy cannot hold
             written, _ = False, log.write(f"{case.name}: {e}\n")
         (folders if written else left_out).append(work / case.name)
-    # Processes side by side, since compiling is what takes long; few cases each, since a fault spoils those behind it.
+    # A few processes side by side (more of them wait for the driver); few cases each, since a fault spoils those behind it.
     parts = [folders[i::48] for i in range(48)]
     end = Clock(options.node_seconds / 60)
-    with concurrent.futures.ThreadPoolExecutor(max(1, os.cpu_count() - 2)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
         answers = pool.map(lambda part: run([BIN / "tenon_node_runner", "--device", options.device, *part], clock, log, end.left()), parts)
         found = {k: v for _, out in answers for k, v in outcomes(out).items()}
     wrong = {k: v for k, v in found.items() if v != "ok"}

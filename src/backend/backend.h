@@ -33,11 +33,21 @@ class Recording {
   virtual Status replay() = 0;  // may return before the work is done, like Launch::run
 };
 
+// A point in a stream's work, for telling how long the work between two of them took. Must not outlive its stream.
+class Mark {
+ public:
+  virtual ~Mark() = default;
+  // Seconds of the device's own clock from `earlier`, a mark of the same stream, to this one; waits until both are reached.
+  virtual Result<double> seconds_since(const Mark& earlier) = 0;
+};
+
 class Stream {
  public:
   virtual ~Stream() = default;
   // Waits for all launches so far; reports what went wrong in any of them.
   virtual Status synchronize() = 0;
+  // A mark behind all launches so far. Not between begin_recording() and end_recording().
+  virtual Result<std::unique_ptr<Mark>> mark() = 0;
   // The host threads that launches may use; null where kernels do not run on the host.
   virtual ThreadPool* pool() { return nullptr; }
   // Between these two, launches and copies within the device are noted, not done. Only where can_record() says so.

@@ -9,6 +9,7 @@ class HostStream : public Stream {
  public:
   explicit HostStream(int threads) : pool_(threads) {}
   Status synchronize() override { return {}; }
+  Result<std::unique_ptr<Mark>> mark() override;
   ThreadPool* pool() override { return &pool_; }
 
  private:

@@ -37,13 +37,14 @@ namespace {
 
 class Lowering {
  public:
-  Lowering(Graph g, const Compilers& compilers, const LowerOptions& options)
-      : g_(std::move(g)), compilers_(compilers), options_(options), device_(!compilers[0]->on_host()) {}
+  Lowering(Graph g, const Compilers& compilers, const LowerOptions& options, bool is_body)
+      : g_(std::move(g)), compilers_(compilers), options_(options), device_(!compilers[0]->on_host()), hopeless_(g_.nodes.size()) {
+    if (is_body) find_hopeless();
+  }
 
   Result<Lowered> run() {
     on_device_.assign(g_.nodes.size(), false);
     small_on_host_.assign(g_.values.size(), false);
-    find_hopeless();
     for (ValueId v : g_.inputs) small_on_host_[size_t(v)] = is_index(v);
     for (size_t n = 0; n < g_.nodes.size(); ++n) {
       if (options_.progress) options_.progress(int64_t(n), int64_t(g_.nodes.size()));
@@ -92,7 +93,8 @@ class Lowering {
     step.reason = "control flow: the host decides, the bodies have kernels of their own";
     for (auto& [name, value] : node.attrs)
       if (auto* body = std::get_if<GraphPtr>(&value); body && *body) {
-        Lowered inner = TRY(lower(**body, compilers_, {{}, options_.tf32}));
+        const LowerOptions quiet{{}, options_.tf32};
+        Lowered inner = TRY(Lowering(**body, compilers_, quiet, true).run());
         *body = std::make_shared<const Graph>(std::move(inner.graph));
         step.bodies.emplace_back(name, std::move(inner.steps));
       }
@@ -100,12 +102,12 @@ class Lowering {
   }
 
   // A node of a branch that contradicts itself has no sizes or types to choose a kernel by; the reference says what is
-  // wrong if the branch is ever taken. (The graph itself never has one: the passes would have failed.)
+  // wrong if the branch is ever taken. Only bodies may have one: in the graph itself the passes would have failed.
   void find_hopeless() {
     Graph inferred = g_;
-    for (Node& node : inferred.nodes) {
-      const Status s = infer_node(inferred, node);
-      hopeless_.push_back(has_body(node) ? Status() : s);
+    for (size_t n = 0; n < inferred.nodes.size(); ++n) {
+      const Status s = infer_node(inferred, inferred.nodes[n]);
+      if (!has_body(inferred.nodes[n])) hopeless_[n] = s;
     }
   }
 
@@ -149,7 +151,7 @@ class Lowering {
 }  // namespace
 
 Result<Lowered> lower(Graph g, const Compilers& compilers, const LowerOptions& options) {
-  return Lowering(std::move(g), compilers, options).run();
+  return Lowering(std::move(g), compilers, options, false).run();
 }
 
 }  // namespace tenon

@@ -33,6 +33,8 @@ enum class Prim : uint8_t {
   TENON_PRIMS(X)
 #undef X
 };
+// An integer as the type keeps it: its low bits, with the type's sign.
+int64_t wrap_int(DType t, int64_t v);
 const char* prim_name(Prim p);
 int prim_operands(Prim p);
 

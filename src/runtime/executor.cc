@@ -91,9 +91,9 @@ Status Executor::choose_targets(const Binding& b, std::vector<Tensor>& outputs, 
   const Graph& g = plan_.graph;
   targets_.assign(outputs.size(), Tensor());
   staged_.resize(outputs.size());
-  for (size_t v = 0; v < g.values.size(); ++v) {
-    if (b.output_of[v] < 0) continue;
-    const auto j = size_t(b.output_of[v]);
+  for (size_t j = 0; j < outputs.size(); ++j) {
+    const auto v = size_t(plan_.root[size_t(g.outputs[j])]);
+    if (b.output_of[v] != int(j)) continue;
     const DType t = g.values[v].info.dtype;
     const Shape& shape = b.shape[size_t(g.outputs[j])];
     const Place p = plan_.place[v];

@@ -22,6 +22,9 @@ struct DriverStream {
   bool capturing = false;
   Status error;  // of work that somebody else waited for
 };
+struct DriverEvent {
+  double seconds = 0;
+};
 struct DriverGraph {
   std::vector<Work> work;
 };

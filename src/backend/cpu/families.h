@@ -3,8 +3,8 @@
 
 #include <functional>
 
-#include "backend/compiler.h"
 #include "backend/cpu/kernels/isa.h"
+#include "backend/request.h"
 
 namespace tenon::cpu {
 
@@ -58,11 +58,6 @@ inline Result<std::unique_ptr<Kernel>> make_kernel(FunctionKernel::Bind bind, ui
   return std::unique_ptr<Kernel>(std::make_unique<FunctionKernel>(std::move(bind), value_inputs));
 }
 
-inline DType type_of(const KernelRequest& r, size_t input) {
-  const auto& in = r.node.inputs;
-  return input < in.size() && in[input] != kNoValue ? r.graph.info(in[input]).dtype : DType::none;
-}
-inline bool op_is(const Node& n, std::string_view name) { return n.op->domain.empty() && n.op->name == name; }
 inline KernelAnswer no(std::string reason) { return {false, std::move(reason)}; }
 inline KernelAnswer yes() { return {true, ""}; }
 // The elements of an operand that the kernel lists in value_inputs().

@@ -440,6 +440,18 @@ TEST_F(CudaDeviceTest, ARecordingIsCapturedAsideAndReplayedOnTheStream) {
   EXPECT_FALSE(stream->end_recording().ok());
 }
 
+TEST_F(CudaDeviceTest, MarksTellTheTimeBetweenThem) {
+  auto d = open();
+  auto stream = take(d->create_stream(1));
+  {
+    auto from = take(stream->mark()), to = take(stream->mark());
+    EXPECT_NEAR(take(to->seconds_since(*from)), 1.5e-3, 1e-9);
+    ASSERT_TRUE(stream->begin_recording().ok());
+    EXPECT_FALSE(stream->mark().ok());
+  }
+  EXPECT_EQ(count("event_create"), count("event_destroy"));
+}
+
 TEST_F(CudaDeviceTest, ALongListOfNodesIsCutShort) {
   auto d = open();
   auto kernel = take(d->load(Step(simple_recipe()).source()));

@@ -16,6 +16,7 @@ using Context = struct DriverContext*;
 using StreamHandle = struct DriverStream*;
 using Module = struct DriverModule*;
 using Function = struct DriverFunction*;
+using EventHandle = struct DriverEvent*;
 using GraphHandle = struct DriverGraph*;
 using GraphExec = struct DriverGraphExec*;
 
@@ -77,6 +78,11 @@ constexpr int kErrorOutOfMemory = 2, kErrorNoDevice = 100, kErrorInvalidImage = 
   X(stream_create, cuStreamCreate, (StreamHandle * stream, unsigned flags))                                        \
   X(stream_destroy, cuStreamDestroy_v2, (StreamHandle stream))                                                     \
   X(stream_synchronize, cuStreamSynchronize, (StreamHandle stream))                                                \
+  X(event_create, cuEventCreate, (EventHandle * event, unsigned flags))                                            \
+  X(event_record, cuEventRecord, (EventHandle event, StreamHandle stream))                                         \
+  X(event_synchronize, cuEventSynchronize, (EventHandle event))                                                    \
+  X(event_elapsed, cuEventElapsedTime, (float* milliseconds, EventHandle from, EventHandle to))                    \
+  X(event_destroy, cuEventDestroy_v2, (EventHandle event))                                                         \
   X(begin_capture, cuStreamBeginCapture_v2, (StreamHandle stream, int mode))                                       \
   X(end_capture, cuStreamEndCapture, (StreamHandle stream, GraphHandle * graph))                                   \
   X(graph_instantiate, cuGraphInstantiateWithFlags, (GraphExec * exec, GraphHandle graph, unsigned long long flags)) \

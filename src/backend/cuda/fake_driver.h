@@ -93,6 +93,11 @@ inline const Driver& driver() {
     };
     f.stream_destroy = [](StreamHandle) { return note("stream_destroy"); };
     f.stream_synchronize = [](StreamHandle) { return note("stream_synchronize"); };
+    f.event_create = [](EventHandle* e, unsigned) { return *e = reinterpret_cast<EventHandle>(11), note("event_create"); };
+    f.event_record = [](EventHandle, StreamHandle s) { return note(cat("event_record ", uint64_t(reinterpret_cast<uintptr_t>(s)))); };
+    f.event_synchronize = [](EventHandle) { return note("event_synchronize"); };
+    f.event_elapsed = [](float* ms, EventHandle, EventHandle) { return *ms = 1.5f, note("event_elapsed"); };
+    f.event_destroy = [](EventHandle) { return note("event_destroy"); };
     f.begin_capture = [](StreamHandle, int mode) { return note(cat("begin_capture ", mode)); };
     f.end_capture = [](StreamHandle, GraphHandle* g) { return *g = reinterpret_cast<GraphHandle>(7), note("end_capture"); };
     f.graph_instantiate = [](GraphExec* e, GraphHandle, unsigned long long) { return *e = reinterpret_cast<GraphExec>(8), note("graph_instantiate"); };

@@ -27,6 +27,29 @@ class CudaRecording : public Recording {
   NodeNames nodes_;
 };
 
+class CudaMark : public Mark {
+ public:
+  CudaMark(std::shared_ptr<CudaDevice> device, EventHandle event) : device_(std::move(device)), event_(event) {}
+  ~CudaMark() override {
+    CudaDevice::Current current(*device_);
+    device_->driver().event_destroy(event_);
+  }
+  Result<double> seconds_since(const Mark& earlier) override {
+    TRY(device_->alive());
+    const Driver& d = device_->driver();
+    CudaDevice::Current current(*device_);
+    if (const int error = d.event_synchronize(event_)) return device_->failed(error, "finish its work");
+    float milliseconds = 0;
+    const EventHandle from = static_cast<const CudaMark&>(earlier).event_;
+    if (const int error = d.event_elapsed(&milliseconds, from, event_)) return device_->failed(error, "tell the time between two marks");
+    return double(milliseconds) * 1e-3;
+  }
+
+ private:
+  std::shared_ptr<CudaDevice> device_;
+  EventHandle event_;
+};
+
 }  // namespace
 
 CudaStream::CudaStream(std::shared_ptr<CudaDevice> device, StreamHandle handle, bool owned)
@@ -92,6 +115,18 @@ Status CudaStream::synchronize() {
   since_wait_.clear();
   progress_->done = issued;
   return {};
+}
+
+Result<std::unique_ptr<Mark>> CudaStream::mark() {
+  TRY(device_->alive());
+  if (recording_) return internal_error("a stream is not marked while it records");
+  const Driver& d = device_->driver();
+  CudaDevice::Current current(*device_);
+  EventHandle event = nullptr;
+  if (const int error = d.event_create(&event, 0)) return device_->failed(error, "create an event");
+  auto mark = std::make_unique<CudaMark>(device_, event);
+  if (const int error = d.event_record(event, handle_)) return device_->failed(error, "record an event");
+  return std::unique_ptr<Mark>(std::move(mark));
 }
 
 // The work is captured from a stream of its own, so that a caller's stream may be any, the default one too.

@@ -15,6 +15,7 @@ class CudaStream : public Stream {
   ~CudaStream() override;
 
   Status synchronize() override;
+  Result<std::unique_ptr<Mark>> mark() override;
   bool can_record() const override { return true; }
   Status begin_recording() override;
   Result<std::unique_ptr<Recording>> end_recording() override;

@@ -112,7 +112,7 @@ S select(S condition, S a, S b) { return emit(Prim::select, a.type(), {condition
 
 // ---- running -----------------------------------------------------------------------------------------------------
 
-static int64_t wrap(DType t, int64_t v) {
+int64_t wrap_int(DType t, int64_t v) {
   switch (t) {
     case DType::i8: return int8_t(v);
     case DType::i16: return int16_t(v);
@@ -246,10 +246,10 @@ static Word convert(Word v, DType from, const ScalarInst& cast) {
     } else {
       DType wide = to == DType::u64 ? DType::u64 : DType::i64;
       store_doubles(wide, raw, 0, 1, d);
-      out.i = wrap(to, raw[0]);
+      out.i = wrap_int(to, raw[0]);
     }
   } else {
-    out.i = wrap(to, v.i);
+    out.i = wrap_int(to, v.i);
   }
   return out;
 }
@@ -288,7 +288,7 @@ void run_scalar(const ScalarProgram& program, int64_t n, const void* const* inpu
           case Prim::le: r[i].i = compare(inst.prim, operand, a[i], b[i]); break;
           default:
             if (floating) r[i].f = eval_float(inst.prim, a[i].f, b[i].f);
-            else r[i].i = wrap(inst.type, eval_int(inst.prim, inst.type, a[i].i, b[i].i));
+            else r[i].i = wrap_int(inst.type, eval_int(inst.prim, inst.type, a[i].i, b[i].i));
         }
     }
     for (size_t j = 0; j < program.outputs.size(); ++j)

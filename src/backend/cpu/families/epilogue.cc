@@ -6,26 +6,6 @@
 
 namespace tenon::cpu {
 
-Anchor anchor_of(const Graph& g, const Node& node) {
-  Anchor a;
-  a.body = node.attrs.graph("body");
-  if (!a.body) {
-    a.node = &node;
-    a.graph = &g;
-    for (size_t i = 0; i < node.inputs.size(); ++i) a.inputs.push_back(node.inputs[i] == kNoValue ? -1 : int(i));
-    return a;
-  }
-  a.node = &a.body->nodes[0];
-  a.graph = a.body.get();
-  for (ValueId v : a.node->inputs) {
-    int from = -1;
-    for (size_t k = 0; k < a.body->inputs.size(); ++k)
-      if (a.body->inputs[k] == v) from = int(k);
-    a.inputs.push_back(from);
-  }
-  return a;
-}
-
 // The request's input that a body value is, or -1.
 static int input_of(const Graph& body, ValueId v) {
   for (size_t k = 0; k < body.inputs.size(); ++k)

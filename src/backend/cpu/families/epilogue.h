@@ -11,17 +11,6 @@
 
 namespace tenon::cpu {
 
-// The anchor of a request: the node itself, or the first node of a fused body.
-struct Anchor {
-  const Node* node = nullptr;
-  const Graph* graph = nullptr;           // that the node belongs to: the request's, or the body
-  GraphPtr body;                          // null: not fused
-  // The request's input for input i of the anchor node; -1: absent or a constant inside the body.
-  std::vector<int> inputs;
-};
-// REQUIRES: a fused body's first node is the anchor.
-Anchor anchor_of(const Graph& g, const Node& node);
-
 // A recipe found at load time; `make` fills in pointers at each run.
 class EpiloguePlan {
  public:

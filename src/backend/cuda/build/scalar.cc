@@ -7,25 +7,9 @@ namespace tenon::cuda {
 
 namespace {
 
-int64_t wrap_constant(DType t, int64_t v) {
-  switch (t) {
-    case DType::i8: return int8_t(v);
-    case DType::i16: return int16_t(v);
-    case DType::i32: return int32_t(v);
-    case DType::u8: return uint8_t(v);
-    case DType::u16: return uint16_t(v);
-    case DType::u32: return uint32_t(v);
-    case DType::i4: return int64_t((v & 15) ^ 8) - 8;
-    case DType::u4: return v & 15;
-    case DType::i2: return int64_t((v & 3) ^ 2) - 2;
-    case DType::u2: return v & 3;
-    default: return v;
-  }
-}
-
 std::string int_literal(DType t, int64_t v) {
   if (t == DType::boolean) return v ? "true" : "false";
-  v = wrap_constant(t, v);
+  v = wrap_int(t, v);
   if (t == DType::u64) return cat(uint64_t(v), "ull");
   if (is_unsigned_int(t)) return cat(v, "u");
   // The smallest numbers have no literal of their own.

@@ -2,28 +2,17 @@
 #pragma once
 
 #include "backend/cuda/build/source.h"
+#include "backend/request.h"
 
 namespace tenon::cuda {
 
 // ---- requests -------------------------------------------------------------------------------------------
 
-inline bool present(const KernelRequest& r, size_t input) {
-  return input < r.node.inputs.size() && r.node.inputs[input] != kNoValue;
-}
 inline bool wanted(const KernelRequest& r, size_t output) {
   return output < r.node.outputs.size() && r.node.outputs[output] != kNoValue;
 }
-inline DType type_of(const KernelRequest& r, size_t input) {
-  return present(r, input) ? r.graph.info(r.node.inputs[input]).dtype : DType::none;
-}
 inline DType out_type_of(const KernelRequest& r, size_t output) {
   return wanted(r, output) ? r.graph.info(r.node.outputs[output]).dtype : DType::none;
-}
-inline bool op_is(const Node& n, std::string_view name) {
-  return n.op->domain.empty() && n.op->name == name;
-}
-inline bool ms_op_is(const Node& n, std::string_view name) {
-  return n.op->domain == "com.microsoft" && n.op->name == name;
 }
 // The elements of a constant integer input; nothing where it is no constant.
 std::optional<Ints> constant_ints(const KernelRequest& r, size_t input);

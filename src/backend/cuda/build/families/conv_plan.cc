@@ -38,7 +38,7 @@ static Status set_pads(ConvPlan& p, const WindowSpec& spec) {
 
 Result<ConvPlan> conv_plan(const KernelRequest& r) {
   ConvPlan p;
-  p.anchor = anchor_of(r);
+  p.anchor = anchor_of(r.graph, r.node);
   const Node& node = *p.anchor.node;
   p.x = p.anchor.input(0);
   p.w = p.anchor.input(1);

@@ -2,7 +2,6 @@
 // neighbouring outputs of a row, so that what it loads of a row serves several windows.
 #include "backend/cuda/build/families/common.h"
 #include "backend/cuda/build/families/conv_plan.h"
-#include "backend/cuda/build/families/names.h"
 
 namespace tenon::cuda {
 
@@ -38,44 +37,44 @@ Status write_depthwise(const ConvPlan& p, Program& out) {
   for (size_t d = 0; d < x; ++d) items = items * p.out[d];
   TRY(index_with_32_bits(out.recipe, {{p.batch * product(p.in) * Dim(in_channels)}, {p.batch * product(p.out) * Dim(channels)}, {items}}));
 
-  std::string s = expand(R"(using T = $T;
-using Acc = $Acc;
-constexpr int V = $vec, ACROSS = $across, KERNEL = $kernel, STRIDE = $stride, DILATION = $dilation;
+  std::string s = fill(R"(using T = $T;
+using Acc = $ACC;
+constexpr int V = $VEC, ACROSS = $ACROSS, KERNEL = $KERNEL, STRIDE = $STRIDE, DILATION = $DILATION;
 constexpr int SPAN = (ACROSS - 1) * STRIDE + (KERNEL - 1) * DILATION + 1;
 PDL_WAIT;
 PDL_LAUNCH;
 const int item = blockIdx.x * 128 + threadIdx.x;
-if (item >= $items) return;
-const int channel = item % $chunks * V, line = item / $chunks, x0 = line % $rows * ACROSS;
-int rest = line / $rows;
-)", {{"T", type}, {"Acc", sum}, {"vec", cat(vec)}, {"across", cat(across)}, {"kernel", cat(kernel)}, {"stride", cat(stride)},
-     {"dilation", cat(dilation)}, {"items", k.size(items)}, {"chunks", k.size(chunks)}, {"rows", k.size(rows)}});
+if (item >= $ITEMS) return;
+const int channel = item % $CHUNKS * V, line = item / $CHUNKS, x0 = line % $ROWS * ACROSS;
+int rest = line / $ROWS;
+)", {{"T", type}, {"ACC", sum}, {"VEC", cat(vec)}, {"ACROSS", cat(across)}, {"KERNEL", cat(kernel)}, {"STRIDE", cat(stride)},
+     {"DILATION", cat(dilation)}, {"ITEMS", k.size(items)}, {"CHUNKS", k.size(chunks)}, {"ROWS", k.size(rows)}});
   for (size_t d = x; d-- > 0;) {
     const std::string size = k.size(p.out[d]);
     s += cat("const int o", d, " = rest % ", size, ";\nrest /= ", size, ";\n");
   }
-  s += expand(R"(const int image = rest;
+  s += fill(R"(const int image = rest;
 Acc sums[ACROSS][V] = {};
-const int start = x0 * STRIDE - $pad, width = $width;
-)", {{"pad", k.size(p.pad[x])}, {"width", k.size(p.in[x])}});
+const int start = x0 * STRIDE - $PAD, width = $WIDTH;
+)", {{"PAD", k.size(p.pad[x])}, {"WIDTH", k.size(p.in[x])}});
   // Loops over the other dimensions of the window, then along a row.
   std::string line = "image", tap = "0", close;
   for (size_t d = 0; d < x; ++d) {
-    s += expand(R"($unroll
-for (int t$d = 0; t$d < $kernel; ++t$d) {
-const int y$d = o$d * $stride - $pad + t$d * $dilation;
-if ((unsigned)y$d >= (unsigned)$size) continue;
-)", {{"d", cat(d)}, {"unroll", p.taps() <= 49 ? "UNROLL" : "#pragma unroll 1"}, {"kernel", cat(p.kernel[d])}, {"stride", cat(p.stride[d])}, {"pad", k.size(p.pad[d])}, {"dilation", cat(p.dilation[d])}, {"size", k.size(p.in[d])}});
+    s += fill(R"($UNROLL
+for (int t$D = 0; t$D < $KERNEL; ++t$D) {
+const int y$D = o$D * $STRIDE - $PAD + t$D * $DILATION;
+if ((unsigned)y$D >= (unsigned)$SIZE) continue;
+)", {{"D", cat(d)}, {"UNROLL", p.taps() <= 49 ? "UNROLL" : "#pragma unroll 1"}, {"KERNEL", cat(p.kernel[d])}, {"STRIDE", cat(p.stride[d])}, {"PAD", k.size(p.pad[d])}, {"DILATION", cat(p.dilation[d])}, {"SIZE", k.size(p.in[d])}});
     line = cat("(", line, " * ", k.size(p.in[d]), " + y", d, ")");
     tap = cat("(", tap, " * ", p.kernel[d], " + t", d, ")");
     close += "}\n";
   }
   const bool narrow_type = bits(p.type) < 32;
-  s += expand(R"(const T* const row = $from + ($line * width + start) * $inchannels + $inchannel;
-const T* const weights = $w + $tap * KERNEL * $channels + channel;
+  s += fill(R"(const T* const row = $FROM + ($LINE * width + start) * $INCHANNELS + $INCHANNEL;
+const T* const weights = $W + $TAP * KERNEL * $CHANNELS + channel;
 Vec<T, V> factors[KERNEL];
 UNROLL
-for (int t = 0; t < KERNEL; ++t) factors[t] = load_vec<V>(weights + t * $channels);
+for (int t = 0; t < KERNEL; ++t) factors[t] = load_vec<V>(weights + t * $CHANNELS);
 UNROLL
 for (int i = 0; i < SPAN; ++i) {
 // Which windows read this pixel is known here; those between the taps read none.
@@ -83,27 +82,27 @@ bool used = false;
 UNROLL
 for (int o = 0; o < ACROSS; ++o) used = used || (i >= o * STRIDE && (i - o * STRIDE) % DILATION == 0 && (i - o * STRIDE) / DILATION < KERNEL);
 if (!used || (unsigned)(start + i) >= (unsigned)width) continue;
-const Vec<T, V> pixel = load_vec<V>(row + i * $inchannels);
+const Vec<T, V> pixel = load_vec<V>(row + i * $INCHANNELS);
 UNROLL
 for (int o = 0; o < ACROSS; ++o) {
 const int t = (i - o * STRIDE) / DILATION;
 if (i < o * STRIDE || (i - o * STRIDE) % DILATION != 0 || t >= KERNEL) continue;
 UNROLL
-for (int j = 0; j < V; ++j) sums[o][j] += $value * $factor;
+for (int j = 0; j < V; ++j) sums[o][j] += $VALUE * $FACTOR;
 }
 }
-)", {{"from", from}, {"line", line}, {"inchannels", cat(in_channels)}, {"channels", cat(channels)},
-     {"inchannel", p.out_channels == 1 ? "channel" : cat("channel / ", p.out_channels)}, {"w", w}, {"tap", tap},
-     {"value", narrow_type ? "to_float(pixel.v[j])" : "pixel.v[j]"}, {"factor", narrow_type ? "to_float(factors[t].v[j])" : "factors[t].v[j]"}});
+)", {{"FROM", from}, {"LINE", line}, {"INCHANNELS", cat(in_channels)}, {"CHANNELS", cat(channels)},
+     {"INCHANNEL", p.out_channels == 1 ? "channel" : cat("channel / ", p.out_channels)}, {"W", w}, {"TAP", tap},
+     {"VALUE", narrow_type ? "to_float(pixel.v[j])" : "pixel.v[j]"}, {"FACTOR", narrow_type ? "to_float(factors[t].v[j])" : "factors[t].v[j]"}});
   s += close;
   std::string out_line = "image";
   for (size_t d = 0; d < x; ++d) out_line = cat("(", out_line, " * ", k.size(p.out[d]), " + o", d, ")");
-  s += expand(R"(UNROLL
+  s += fill(R"(UNROLL
 for (int o = 0; o < ACROSS; ++o) {
-if (x0 + o >= $width) continue;
-const int position = $line * $width + x0 + o;
-const int at = position * $channels + channel;
-)", {{"width", k.size(p.out[x])}, {"line", out_line}, {"channels", cat(channels)}});
+if (x0 + o >= $WIDTH) continue;
+const int position = $LINE * $WIDTH + x0 + o;
+const int at = position * $CHANNELS + channel;
+)", {{"WIDTH", k.size(p.out[x])}, {"LINE", out_line}, {"CHANNELS", cat(channels)}});
   const int run = std::min(vec, 128 / bits(p.epilogue.out));
   if (run != vec) return unsupported("a depthwise convolution of ", name(p.type), " gives ", name(p.epilogue.out));
   s += TRY(epilogue_text(k, p.epilogue, {"sums[o]", "position", "channel", "at", "int", vec}, to));

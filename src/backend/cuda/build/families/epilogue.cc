@@ -4,26 +4,6 @@
 
 namespace tenon::cuda {
 
-Anchor anchor_of(const KernelRequest& r) {
-  Anchor a;
-  a.body = r.node.attrs.graph("body");
-  if (!a.body) {
-    a.node = &r.node;
-    a.graph = &r.graph;
-    for (size_t i = 0; i < r.node.inputs.size(); ++i) a.inputs.push_back(r.node.inputs[i] == kNoValue ? -1 : int(i));
-    return a;
-  }
-  a.node = &a.body->nodes[0];
-  a.graph = a.body.get();
-  for (ValueId v : a.node->inputs) {
-    int from = -1;
-    for (size_t k = 0; k < a.body->inputs.size(); ++k)
-      if (a.body->inputs[k] == v) from = int(k);
-    a.inputs.push_back(from);
-  }
-  return a;
-}
-
 // Where an operand of this shape finds its element for one of the result.
 static Result<EpilogueOperand> place(int input, DType type, const SymShape& shape, const SymShape& out, size_t column) {
   if (device_type(type).empty()) return unsupported("an epilogue operand is ", name(type));

@@ -2,21 +2,9 @@
 #pragma once
 
 #include "backend/cuda/build/source.h"
+#include "backend/request.h"
 
 namespace tenon::cuda {
-
-// The anchor of a request: the node itself, or the first node of a fused body.
-struct Anchor {
-  const Node* node = nullptr;
-  const Graph* graph = nullptr;  // that the node belongs to: the request's, or the body
-  GraphPtr body;                 // null: not fused
-  // The request's input for input i of the anchor node; -1: absent or a constant inside the body.
-  std::vector<int> inputs;
-
-  int input(size_t i) const { return i < inputs.size() ? inputs[i] : -1; }
-};
-// REQUIRES: a fused body's first node is the anchor.
-Anchor anchor_of(const KernelRequest& r);
 
 // An operand of the epilogue, read beside the result's element in row m, column n.
 struct EpilogueOperand {

@@ -71,15 +71,15 @@ GemmFrame::GemmFrame(const Product& product, const Tile& tile)
 }
 
 std::string GemmFrame::constants() const {
-  return expand(R"(constexpr int BM = $BM, BN = $BN, BK = $BK, THREADS = $threads, STAGES = $stages, SPLITS = $splits, SIZE = $size, E = 16 / SIZE, RUN = $run, QUAD = $quad;
+  return fill(R"(constexpr int BM = $BM, BN = $BN, BK = $BK, THREADS = $THREADS, STAGES = $STAGES, SPLITS = $SPLITS, SIZE = $SIZE, E = 16 / SIZE, RUN = $RUN, QUAD = $QUAD;
 using T = $T;
-using Acc = $Acc;
-using Index = $Index;
+using Acc = $ACC;
+using Index = $INDEX;
 const int tid = threadIdx.x;
-)", {{"BM", cat(t.bm)}, {"BN", cat(t.bn)}, {"BK", cat(t.bk)}, {"threads", cat(t.threads())}, {"stages", cat(t.stages)},
-     {"splits", cat(t.splits)}, {"size", cat(bits(p.type) / 8)}, {"run", cat(run)},
-     {"quad", cat(std::min(run, 16 / sum_bytes(p)))}, {"T", device_type(p.type)},
-     {"Acc", sum_type(p)}, {"Index", p.wide ? "long long" : "int"}});
+)", {{"BM", cat(t.bm)}, {"BN", cat(t.bn)}, {"BK", cat(t.bk)}, {"THREADS", cat(t.threads())}, {"STAGES", cat(t.stages)},
+     {"SPLITS", cat(t.splits)}, {"SIZE", cat(bits(p.type) / 8)}, {"RUN", cat(run)},
+     {"QUAD", cat(std::min(run, 16 / sum_bytes(p)))}, {"T", device_type(p.type)},
+     {"ACC", sum_type(p)}, {"INDEX", p.wide ? "long long" : "int"}});
 }
 
 // The coordinates of `batch` along Product::batch, and the offsets that follow from them.
@@ -160,10 +160,10 @@ Result<std::string> GemmFrame::finish() {
 Result<std::string> GemmFrame::finish_tile(const std::string& rows, const std::string& row) {
   // Threads side by side store side by side.
   const char* place = p.plane.is(0) ? "const int r = item / (BN / RUN), column = col0 + item % (BN / RUN) * RUN;\n"
-                                    : "const int r = item % ($rows), column = col0 + item / ($rows);\n";
-  const Names holes{{"rows", rows}, {"row", row}};
-  return expand(cat("#pragma unroll 1\nfor (int item = tid; item < ($rows) * BN / RUN; item += THREADS) {\n", place), holes) +
-         expand(R"(const int row = $row;
+                                    : "const int r = item % ($ROWS), column = col0 + item / ($ROWS);\n";
+  const Holes holes{{"ROWS", rows}, {"ROW", row}};
+  return fill(cat("#pragma unroll 1\nfor (int item = tid; item < ($ROWS) * BN / RUN; item += THREADS) {\n", place), holes) +
+         fill(R"(const int row = $ROW;
 if (row < M && column < N) {
 Acc c[RUN];
 UNROLL
@@ -175,19 +175,26 @@ for (int j = 0; j < QUAD; ++j) c[q + j] = part.v[j];
 )", holes) + TRY(finish()) + "}\n}\n";
 }
 
+void GemmFrame::add_to(Program& out, std::string body) {
+  k.body = std::move(body);
+  out.source += k.text();
+  const Dim tiles = ceil_div(p.m, t.bm) * ceil_div(p.n, t.bn) * product(p.batch);
+  out.recipe.launches.push_back(k.launch({tiles * Dim(t.splits)}, {t.threads()}, shared_bytes(p, t)));
+}
+
 Status write_sum(const Product& p, const Tile& t, Program& out) {
   KernelWriter k(p.name, 256);
   const std::string parts = k.scratch(0, cat("const ", sum_type(p), "*")), to = k.output(0, device_type(p.epilogue.out) + "*");
   const Dim total = product(p.batch) * p.m * p.n;
   const int run = result_vector(p);
-  k.body = expand(R"(using Acc = $Acc;
-using Index = $Index;
-constexpr int RUN = $run, QUAD = $quad, SPLITS = $splits;
+  k.body = fill(R"(using Acc = $ACC;
+using Index = $INDEX;
+constexpr int RUN = $RUN, QUAD = $QUAD, SPLITS = $SPLITS;
 PDL_WAIT;
 PDL_LAUNCH;
-const Index total = $total, item = ((Index)blockIdx.x * 256 + threadIdx.x) * RUN;
+const Index total = $TOTAL, item = ((Index)blockIdx.x * 256 + threadIdx.x) * RUN;
 if (item >= total) return;
-const int M = $m, N = $n;
+const int M = $M, N = $N;
 const Index line = item / N;
 const int column = int(item - line * N), row = int(line % M), batch = int(line / M);
 Acc c[RUN] = {};
@@ -195,13 +202,13 @@ UNROLL
 for (int s = 0; s < SPLITS; ++s) {
 UNROLL
 for (int q = 0; q < RUN; q += QUAD) {
-const Vec<Acc, QUAD> part = load_vec<QUAD>($parts + s * total + item + q);
+const Vec<Acc, QUAD> part = load_vec<QUAD>($PARTS + s * total + item + q);
 UNROLL
 for (int j = 0; j < QUAD; ++j) c[q + j] += part.v[j];
 }
 }
-)", {{"Acc", sum_type(p)}, {"Index", p.wide ? "long long" : "int"}, {"run", cat(run)}, {"quad", cat(std::min(run, 16 / sum_bytes(p)))}, {"splits", cat(t.splits)}, {"parts", parts},
-     {"total", k.size(total, p.wide)}, {"m", k.size(p.m)}, {"n", k.size(p.n)}});
+)", {{"ACC", sum_type(p)}, {"INDEX", p.wide ? "long long" : "int"}, {"RUN", cat(run)}, {"QUAD", cat(std::min(run, 16 / sum_bytes(p)))}, {"SPLITS", cat(t.splits)}, {"PARTS", parts},
+     {"TOTAL", k.size(total, p.wide)}, {"M", k.size(p.m)}, {"N", k.size(p.n)}});
   k.body += batch_text(k, p, false) + TRY(finish_text(k, p, to, run));
   out.source += k.text();
   out.recipe.launches.push_back(k.launch({ceil_div(floor_div(total, run), 256)}, {256}));

@@ -25,6 +25,8 @@ struct GemmFrame {
   // A loop of all threads over `rows` rows of sums in shared memory (`tile`, PITCH apart), `row` being the row of the
   // result of row `r` of the tile.
   Result<std::string> finish_tile(const std::string& rows, const std::string& row);
+  // Adds the kernel, and its launch with a block for each tile and part.
+  void add_to(Program& out, std::string body);
 };
 
 // The second kernel of a split product: adds the parts in order and finishes.

@@ -15,11 +15,11 @@ struct Addressing {
 };
 
 Addressing matrix_addressing(KernelWriter& k, const LoadSide& s) {
-  const Names holes{{"x", s.x}, {"ld", k.size(s.matrix.ld)}, {"limit", k.size(s.matrix.k_limit)}};
-  return {expand("Index $x_at[ROWS_$x];\nunsigned $x_ok = 0;\n", holes),
-          expand("$x_at[i] = $x_batch + (Index)(valid ? row : 0) * $ld;\n$x_ok |= unsigned(valid) << i;\n", holes),
-          expand("const bool k_ok = k < $limit;\n", holes),
-          expand("const bool ok = k_ok && ($x_ok >> i & 1);\nconst Index from = $x_at[i] + k;\n", holes)};
+  const Holes holes{{"X", s.x}, {"LD", k.size(s.matrix.ld)}, {"LIMIT", k.size(s.matrix.k_limit)}};
+  return {fill("Index $X_at[ROWS_$X];\nunsigned $X_ok = 0;\n", holes),
+          fill("$X_at[i] = $X_batch + (Index)(valid ? row : 0) * $LD;\n$X_ok |= unsigned(valid) << i;\n", holes),
+          fill("const bool k_ok = k < $LIMIT;\n", holes),
+          fill("const bool ok = k_ok && ($X_ok >> i & 1);\nconst Index from = $X_at[i] + k;\n", holes)};
 }
 
 Addressing pixel_addressing(KernelWriter& k, const LoadSide& s) {
@@ -87,75 +87,75 @@ std::string even_test(KernelWriter& k, const LoadSide& s, const std::string& chu
 namespace {
 
 // Rows along k: a thread loads chunk `x_chunk` of every STEP-th row.
-std::string row_setup(const LoadSide& s, const Addressing& a, Names holes) {
-  holes.insert({{"declare", a.declare}, {"row", a.row}, {"first", s.first}, {"limit", s.limit}});
-  return expand(R"(constexpr int STEP_$x = THREADS / CHUNKS_$x, ROWS_$x = ($TILE + STEP_$x - 1) / STEP_$x;
-const int $x_chunk = tid % CHUNKS_$x, $x_row = tid / CHUNKS_$x;
-$declare UNROLL
-for (int i = 0; i < ROWS_$x; ++i) {
-const int row = $first + $x_row + i * STEP_$x;
-const bool valid = $x_row + i * STEP_$x < $TILE && row < $limit;
-$row}
+std::string row_setup(const LoadSide& s, const Addressing& a, Holes holes) {
+  holes.insert({{"DECLARE", a.declare}, {"ROW", a.row}, {"FIRST", s.first}, {"LIMIT", s.limit}});
+  return fill(R"(constexpr int STEP_$X = THREADS / CHUNKS_$X, ROWS_$X = ($TILE + STEP_$X - 1) / STEP_$X;
+const int $X_chunk = tid % CHUNKS_$X, $X_row = tid / CHUNKS_$X;
+$DECLARE UNROLL
+for (int i = 0; i < ROWS_$X; ++i) {
+const int row = $FIRST + $X_row + i * STEP_$X;
+const bool valid = $X_row + i * STEP_$X < $TILE && row < $LIMIT;
+$ROW}
 )", holes);
 }
 
 // Copies `run` elements at once; "1" goes through registers, as cp.async moves 4 bytes at least.
-std::string copy_rows(const Addressing& a, const std::string& run, Names holes) {
-  holes.insert({{"atk", a.at_k}, {"at", a.at}, {"run", run}});
+std::string copy_rows(const Addressing& a, const std::string& run, Holes holes) {
+  holes.insert({{"ATK", a.at_k}, {"AT", a.at}, {"RUN", run}});
   if (run != "1")
-    return expand(R"(UNROLL
-for (int v = 0; v < E; v += $run) {
-const int k = block * BK + $x_chunk * E + v;
-$atk UNROLL
-for (int i = 0; i < ROWS_$x; ++i) {
-const int r = $x_row + i * STEP_$x;
-if ($TILE % STEP_$x != 0 && r >= $TILE) continue;
-$at copy_async<$run * SIZE>(to + (r * CHUNKS_$x + swizzle<CHUNKS_$x>(r, $x_chunk)) * 16 + v * SIZE, $p + from, ok);
+    return fill(R"(UNROLL
+for (int v = 0; v < E; v += $RUN) {
+const int k = block * BK + $X_chunk * E + v;
+$ATK UNROLL
+for (int i = 0; i < ROWS_$X; ++i) {
+const int r = $X_row + i * STEP_$X;
+if ($TILE % STEP_$X != 0 && r >= $TILE) continue;
+$AT copy_async<$RUN * SIZE>(to + (r * CHUNKS_$X + swizzle<CHUNKS_$X>(r, $X_chunk)) * 16 + v * SIZE, $P + from, ok);
 }
 }
 )", holes);
-  return expand(R"(Vec<T, E> x[ROWS_$x];
+  return fill(R"(Vec<T, E> x[ROWS_$X];
 UNROLL
 for (int v = 0; v < E; ++v) {
-const int k = block * BK + $x_chunk * E + v;
-$atk UNROLL
-for (int i = 0; i < ROWS_$x; ++i) {
-$at x[i].v[v] = T{};
-if (ok) x[i].v[v] = $p[from];
+const int k = block * BK + $X_chunk * E + v;
+$ATK UNROLL
+for (int i = 0; i < ROWS_$X; ++i) {
+$AT x[i].v[v] = T{};
+if (ok) x[i].v[v] = $P[from];
 }
 }
 UNROLL
-for (int i = 0; i < ROWS_$x; ++i) {
-const int r = $x_row + i * STEP_$x;
-if ($TILE % STEP_$x != 0 && r >= $TILE) continue;
-*reinterpret_cast<Vec<T, E>*>(to + (r * CHUNKS_$x + swizzle<CHUNKS_$x>(r, $x_chunk)) * 16) = x[i];
+for (int i = 0; i < ROWS_$X; ++i) {
+const int r = $X_row + i * STEP_$X;
+if ($TILE % STEP_$X != 0 && r >= $TILE) continue;
+*reinterpret_cast<Vec<T, E>*>(to + (r * CHUNKS_$X + swizzle<CHUNKS_$X>(r, $X_chunk)) * 16) = x[i];
 }
 )", holes);
 }
 
 // Rows along m (or n): the tile keeps them that way.
-std::string copy_columns(const std::string& run, Names holes) {
-  holes["run"] = run;
-  return expand(run != "1" ? R"(UNROLL
-for (int i = 0; i < ROWS_$x; ++i) {
-const int r = $x_row + i * STEP_$x, k = block * BK + r;
-if (BK % STEP_$x != 0 && r >= BK) continue;
+std::string copy_columns(const std::string& run, Holes holes) {
+  holes["RUN"] = run;
+  return fill(run != "1" ? R"(UNROLL
+for (int i = 0; i < ROWS_$X; ++i) {
+const int r = $X_row + i * STEP_$X, k = block * BK + r;
+if (BK % STEP_$X != 0 && r >= BK) continue;
 UNROLL
-for (int v = 0; v < E; v += $run)
-copy_async<$run * SIZE>(to + (r * CHUNKS_$x + swizzle<CHUNKS_$x>(r, $x_chunk)) * 16 + v * SIZE, $p + $x_batch + (Index)k * $ld + $x_first + v, k < $klimit && $x_first + v < $limit);
+for (int v = 0; v < E; v += $RUN)
+copy_async<$RUN * SIZE>(to + (r * CHUNKS_$X + swizzle<CHUNKS_$X>(r, $X_chunk)) * 16 + v * SIZE, $P + $X_batch + (Index)k * $LD + $X_first + v, k < $KLIMIT && $X_first + v < $LIMIT);
 }
 )"
                          : R"(UNROLL
-for (int i = 0; i < ROWS_$x; ++i) {
-const int r = $x_row + i * STEP_$x, k = block * BK + r;
-if (BK % STEP_$x != 0 && r >= BK) continue;
+for (int i = 0; i < ROWS_$X; ++i) {
+const int r = $X_row + i * STEP_$X, k = block * BK + r;
+if (BK % STEP_$X != 0 && r >= BK) continue;
 Vec<T, E> x;
 UNROLL
 for (int v = 0; v < E; ++v) {
 x.v[v] = T{};
-if (k < $klimit && $x_first + v < $limit) x.v[v] = $p[$x_batch + (Index)k * $ld + $x_first + v];
+if (k < $KLIMIT && $X_first + v < $LIMIT) x.v[v] = $P[$X_batch + (Index)k * $LD + $X_first + v];
 }
-*reinterpret_cast<Vec<T, E>*>(to + (r * CHUNKS_$x + swizzle<CHUNKS_$x>(r, $x_chunk)) * 16) = x;
+*reinterpret_cast<Vec<T, E>*>(to + (r * CHUNKS_$X + swizzle<CHUNKS_$X>(r, $X_chunk)) * 16) = x;
 }
 )", holes);
 }
@@ -163,76 +163,76 @@ if (k < $klimit && $x_first + v < $limit) x.v[v] = $p[$x_batch + (Index)k * $ld 
 }  // namespace
 
 std::string async_loader(KernelWriter& k, const LoadSide& s) {
-  Names holes{{"x", s.x}, {"p", s.pointer}, {"TILE", cat(s.rows)}};
+  Holes holes{{"X", s.x}, {"P", s.pointer}, {"TILE", cat(s.rows)}};
   std::string setup;
   std::function<std::string(const std::string&)> copies;
   if (s.matrix.form == Matrix::columns) {
-    holes.insert({{"ld", k.size(s.matrix.ld)}, {"klimit", k.size(s.matrix.k_limit)}, {"limit", s.limit}, {"first", s.first}});
-    setup = expand(R"(constexpr int CHUNKS_$x = $TILE / E, STEP_$x = THREADS / CHUNKS_$x, ROWS_$x = (BK + STEP_$x - 1) / STEP_$x;
-const int $x_chunk = tid % CHUNKS_$x, $x_row = tid / CHUNKS_$x, $x_first = $first + $x_chunk * E;
+    holes.insert({{"LD", k.size(s.matrix.ld)}, {"KLIMIT", k.size(s.matrix.k_limit)}, {"LIMIT", s.limit}, {"FIRST", s.first}});
+    setup = fill(R"(constexpr int CHUNKS_$X = $TILE / E, STEP_$X = THREADS / CHUNKS_$X, ROWS_$X = (BK + STEP_$X - 1) / STEP_$X;
+const int $X_chunk = tid % CHUNKS_$X, $X_row = tid / CHUNKS_$X, $X_first = $FIRST + $X_chunk * E;
 )", holes);
     copies = [holes](const std::string& run) { return copy_columns(run, holes); };
   } else {
     const Addressing a = addressing(k, s);
-    setup = expand("constexpr int CHUNKS_$x = BK / E;\n", holes) + row_setup(s, a, holes);
+    setup = fill("constexpr int CHUNKS_$X = BK / E;\n", holes) + row_setup(s, a, holes);
     copies = [a, holes](const std::string& run) { return copy_rows(a, run, holes); };
   }
   std::string text;
   if (s.run == 0) {
     setup += even_test(k, s, "E");
-    text = expand("if ($x_even) {\n", holes) + copies("E") + "} else {\n" + copies("1") + "}\n";
+    text = fill("if ($X_even) {\n", holes) + copies("E") + "} else {\n" + copies("1") + "}\n";
   } else {
     text = copies(cat(s.run));
   }
-  return setup + expand("const auto load_$x = [&](unsigned char* to, int block) {\n", holes) + text + "};\n";
+  return setup + fill("const auto load_$X = [&](unsigned char* to, int block) {\n", holes) + text + "};\n";
 }
 
 // ---- CUDA cores: through registers -------------------------------------------------------------------------------
 
 std::string register_loader(KernelWriter& k, const LoadSide& s) {
-  Names holes{{"x", s.x}, {"p", s.pointer}, {"TILE", cat(s.rows)}, {"run", cat(std::max(s.run, 1))}, {"first", s.first}, {"limit", s.limit}};
+  Holes holes{{"X", s.x}, {"P", s.pointer}, {"TILE", cat(s.rows)}, {"RUN", cat(std::max(s.run, 1))}, {"FIRST", s.first}, {"LIMIT", s.limit}};
   if (s.matrix.form == Matrix::columns) {
-    holes.insert({{"ld", k.size(s.matrix.ld)}, {"klimit", k.size(s.matrix.k_limit)}});
-    return expand(R"(constexpr int CHUNKS_$x = $TILE / $run, STEP_$x = THREADS / CHUNKS_$x, ROWS_$x = (BK + STEP_$x - 1) / STEP_$x;
-const int $x_chunk = tid % CHUNKS_$x, $x_row = tid / CHUNKS_$x, $x_first = $first + $x_chunk * $run;
-Vec<T, $run> $x_next[ROWS_$x];
-const auto fetch_$x = [&](int block) {
+    holes.insert({{"LD", k.size(s.matrix.ld)}, {"KLIMIT", k.size(s.matrix.k_limit)}});
+    return fill(R"(constexpr int CHUNKS_$X = $TILE / $RUN, STEP_$X = THREADS / CHUNKS_$X, ROWS_$X = (BK + STEP_$X - 1) / STEP_$X;
+const int $X_chunk = tid % CHUNKS_$X, $X_row = tid / CHUNKS_$X, $X_first = $FIRST + $X_chunk * $RUN;
+Vec<T, $RUN> $X_next[ROWS_$X];
+const auto fetch_$X = [&](int block) {
 UNROLL
-for (int i = 0; i < ROWS_$x; ++i) {
-const int r = $x_row + i * STEP_$x, k = block * BK + r;
-const bool ok = (BK % STEP_$x == 0 || r < BK) && k < $klimit && $x_first < $limit;
-$x_next[i] = Vec<T, $run>{};
-if (ok) $x_next[i] = load_vec<$run>($p + $x_batch + (Index)k * $ld + $x_first);
+for (int i = 0; i < ROWS_$X; ++i) {
+const int r = $X_row + i * STEP_$X, k = block * BK + r;
+const bool ok = (BK % STEP_$X == 0 || r < BK) && k < $KLIMIT && $X_first < $LIMIT;
+$X_next[i] = Vec<T, $RUN>{};
+if (ok) $X_next[i] = load_vec<$RUN>($P + $X_batch + (Index)k * $LD + $X_first);
 }
 };
-const auto put_$x = [&](T* to) {
+const auto put_$X = [&](T* to) {
 UNROLL
-for (int i = 0; i < ROWS_$x; ++i) {
-const int r = $x_row + i * STEP_$x;
-if (BK % STEP_$x != 0 && r >= BK) continue;
-store_vec<$run>(to + r * ($TILE + 4) + $x_chunk * $run, $x_next[i]);
+for (int i = 0; i < ROWS_$X; ++i) {
+const int r = $X_row + i * STEP_$X;
+if (BK % STEP_$X != 0 && r >= BK) continue;
+store_vec<$RUN>(to + r * ($TILE + 4) + $X_chunk * $RUN, $X_next[i]);
 }
 };
 )", holes);
   }
   const Addressing a = addressing(k, s);
-  holes.insert({{"atk", a.at_k}, {"at", a.at}});
-  return expand("constexpr int CHUNKS_$x = BK / $run;\n", holes) + row_setup(s, a, holes) + expand(R"(Vec<T, $run> $x_next[ROWS_$x];
-const auto fetch_$x = [&](int block) {
-const int k = block * BK + $x_chunk * $run;
-$atk UNROLL
-for (int i = 0; i < ROWS_$x; ++i) {
-$at $x_next[i] = Vec<T, $run>{};
-if (ok) $x_next[i] = load_vec<$run>($p + from);
+  holes.insert({{"ATK", a.at_k}, {"AT", a.at}});
+  return fill("constexpr int CHUNKS_$X = BK / $RUN;\n", holes) + row_setup(s, a, holes) + fill(R"(Vec<T, $RUN> $X_next[ROWS_$X];
+const auto fetch_$X = [&](int block) {
+const int k = block * BK + $X_chunk * $RUN;
+$ATK UNROLL
+for (int i = 0; i < ROWS_$X; ++i) {
+$AT $X_next[i] = Vec<T, $RUN>{};
+if (ok) $X_next[i] = load_vec<$RUN>($P + from);
 }
 };
-const auto put_$x = [&](T* to) {
+const auto put_$X = [&](T* to) {
 UNROLL
-for (int i = 0; i < ROWS_$x; ++i) {
-const int r = $x_row + i * STEP_$x;
-if ($TILE % STEP_$x != 0 && r >= $TILE) continue;
+for (int i = 0; i < ROWS_$X; ++i) {
+const int r = $X_row + i * STEP_$X;
+if ($TILE % STEP_$X != 0 && r >= $TILE) continue;
 UNROLL
-for (int v = 0; v < $run; ++v) to[($x_chunk * $run + v) * ($TILE + 4) + r] = $x_next[i].v[v];
+for (int v = 0; v < $RUN; ++v) to[($X_chunk * $RUN + v) * ($TILE + 4) + r] = $X_next[i].v[v];
 }
 };
 )", holes);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "backend/cuda/build/families/common.h"
-#include "backend/cuda/build/families/names.h"
 #include "backend/cuda/build/families/gemm_source.h"
 
 namespace tenon::cuda {

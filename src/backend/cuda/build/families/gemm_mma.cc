@@ -41,12 +41,12 @@ static std::string fragments(const LoadSide& s, const char* first, bool left, bo
     row = cat("step * 16 + (lane & 7) + ", left ? "(lane >> 4) * 8" : "(lane >> 3 & 1) * 8");
     chunk = cat("(", first, " + i * 16) / E + ", left ? "(lane >> 3 & 1)" : "(lane >> 4)");
   }
-  std::string text = expand(R"(UNROLL
-for (int i = 0; i < $count; ++i) {
-const int row = $row;
-load_matrix_x4$how($x_part[i], $x_tile + (row * CHUNKS_$x + swizzle<CHUNKS_$x>(row, $chunk)) * 16);
-)", {{"count", left ? "WM / 16" : "WN / 16"}, {"row", row}, {"chunk", chunk}, {"x", s.x}, {"how", columns ? "_transposed" : ""}});
-  if (tf32) text += expand("UNROLL\nfor (int j = 0; j < 4; ++j) $x_part[i][j] = float_to_tf32(float_from_bits($x_part[i][j]));\n", {{"x", s.x}});
+  std::string text = fill(R"(UNROLL
+for (int i = 0; i < $COUNT; ++i) {
+const int row = $ROW;
+load_matrix_x4$HOW($X_part[i], $X_tile + (row * CHUNKS_$X + swizzle<CHUNKS_$X>(row, $CHUNK)) * 16);
+)", {{"COUNT", left ? "WM / 16" : "WN / 16"}, {"ROW", row}, {"CHUNK", chunk}, {"X", s.x}, {"HOW", columns ? "_transposed" : ""}});
+  if (tf32) text += fill("UNROLL\nfor (int j = 0; j < 4; ++j) $X_part[i][j] = float_to_tf32(float_from_bits($X_part[i][j]));\n", {{"X", s.x}});
   return text + "}\n";
 }
 
@@ -60,18 +60,18 @@ Status write_mma(const Product& p, const Tile& t, Program& out) {
   std::string body = f.constants() + TRY(f.position());
   body += cat("const int K = ", k.size(p.k), ";\n", f.range());
   body += async_loader(k, a) + async_loader(k, b);
-  const Names holes{{"WM", cat(t.wm)}, {"WN", cat(t.wn)}, {"mma", multiply}, {"afrag", fragments(a, "warp_m * WM", true, p.type == DType::f32)},
-                    {"bfrag", fragments(b, "warp_n * WN", false, p.type == DType::f32)}, {"slabs", cat(slabs(p, t))},
+  const Holes holes{{"WM", cat(t.wm)}, {"WN", cat(t.wn)}, {"MMA", multiply}, {"AFRAG", fragments(a, "warp_m * WM", true, p.type == DType::f32)},
+                    {"BFRAG", fragments(b, "warp_n * WN", false, p.type == DType::f32)}, {"SLABS", cat(slabs(p, t))},
                     // Stored operands are nobody's result: they are read before the kernel in front is done.
-                    {"early", p.b.stored ? "load_b(ring + s * STAGE + BM * BK * SIZE, first_block + s);\n" : ""},
-                    {"late", p.b.stored ? "" : "load_b(ring + s * STAGE + BM * BK * SIZE, first_block + s);\n"}};
-  body += expand(R"(constexpr int WM = $WM, WN = $WN, STAGE = (BM + BN) * BK * SIZE;
+                    {"EARLY", p.b.stored ? "load_b(ring + s * STAGE + BM * BK * SIZE, first_block + s);\n" : ""},
+                    {"LATE", p.b.stored ? "" : "load_b(ring + s * STAGE + BM * BK * SIZE, first_block + s);\n"}};
+  body += fill(R"(constexpr int WM = $WM, WN = $WN, STAGE = (BM + BN) * BK * SIZE;
 const int lane = tid % 32, warp_m = tid / 32 / (BN / WN), warp_n = tid / 32 % (BN / WN);
 unsigned char* const ring = dynamic_shared();
 UNROLL
 for (int s = 0; s < STAGES - 1; ++s) {
 if (first_block + s < last_block) {
-$early}
+$EARLY}
 }
 PDL_WAIT;
 PDL_LAUNCH;
@@ -79,7 +79,7 @@ UNROLL
 for (int s = 0; s < STAGES - 1; ++s) {
 if (first_block + s < last_block) {
 load_a(ring + s * STAGE, first_block + s);
-$late}
+$LATE}
 copy_async_commit();
 }
 float sums[WM / 16][WN / 8][4] = {};
@@ -99,19 +99,19 @@ reads = reads + 1 == STAGES ? 0 : reads + 1;
 UNROLL
 for (int step = 0; step < BK * SIZE / 32; ++step) {
 unsigned a_part[WM / 16][4], b_part[WN / 16][4];
-$afrag$bfrag UNROLL
+$AFRAG$BFRAG UNROLL
 for (int i = 0; i < WM / 16; ++i) {
 UNROLL
 for (int j = 0; j < WN / 8; ++j) {
 const unsigned half_b[2] = {b_part[j / 2][j % 2 * 2], b_part[j / 2][j % 2 * 2 + 1]};
-$mma(sums[i][j], a_part[i], half_b);
+$MMA(sums[i][j], a_part[i], half_b);
 }
 }
 }
 }
 copy_async_wait<0>();
 // The sums leave through shared memory, so that rows are stored in whole vectors.
-constexpr int SLABS = $slabs, SLAB = WM / SLABS, PITCH = BN + 8;
+constexpr int SLABS = $SLABS, SLAB = WM / SLABS, PITCH = BN + 8;
 float* const tile = reinterpret_cast<float*>(ring);
 UNROLL
 for (int slab = 0; slab < SLABS; ++slab) {
@@ -129,10 +129,7 @@ store_vec<2>(to + 8 * PITCH, Vec<float, 2>{{d[2], d[3]}});
 __syncthreads();
 )", holes);
   body += TRY(f.finish_tile("BM / SLABS", "row0 + r / SLAB * WM + slab * SLAB + r % SLAB")) + "}\n";
-  k.body = std::move(body);
-  out.source += k.text();
-  const Dim tiles = ceil_div(p.m, t.bm) * ceil_div(p.n, t.bn) * product(p.batch);
-  out.recipe.launches.push_back(k.launch({tiles * Dim(t.splits)}, {t.threads()}, shared_bytes(p, t)));
+  f.add_to(out, std::move(body));
   return {};
 }
 

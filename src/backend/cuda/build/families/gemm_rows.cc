@@ -11,13 +11,13 @@ Status write_rows(const Product& p, const Tile& t, Program& out) {
   const bool whole = run_length(p.a, chunk) >= run;  // A's rows can be read in the same vectors
   const bool half = bits(p.type) == 16;
   const auto number = [&](const char* e) { return cat(half ? "to_float(" : "Acc(", e, ")"); };
-  const Names holes{{"rows", k.size(p.m)}, {"run", cat(run)}, {"K", k.size(p.k)}, {"a", f.a}, {"b", f.b}, {"lda", k.size(p.a.ld)},
-                    {"ldb", k.size(p.b.ld)}, {"x", number("x.v[e]")}, {"w", number("w.v[e]")},
-                    {"read", whole ? "const Vec<T, V> x = load_vec<V>(a_row + k);\n"
+  const Holes holes{{"ROWS", k.size(p.m)}, {"RUN", cat(run)}, {"K", k.size(p.k)}, {"A", f.a}, {"B", f.b}, {"LDA", k.size(p.a.ld)},
+                    {"LDB", k.size(p.b.ld)}, {"X", number("x.v[e]")}, {"W", number("w.v[e]")},
+                    {"READ", whole ? "const Vec<T, V> x = load_vec<V>(a_row + k);\n"
                                    : "Vec<T, V> x;\nUNROLL\nfor (int e = 0; e < V; ++e) {\nx.v[e] = T{};\nif (k + e < K) x.v[e] = a_row[k + e];\n}\n"}};
-  k.body = f.constants() + TRY(f.position()) + expand(R"(constexpr int ROWS = $rows, V = $run;
+  k.body = f.constants() + TRY(f.position()) + fill(R"(constexpr int ROWS = $ROWS, V = $RUN;
 const int lane = tid % 32, warp = tid / 32, part = warp % SPLITS, column = col0 + warp / SPLITS, K = $K;
-const T* const b_row = $b + b_batch + (Index)(column < N ? column : 0) * $ldb;
+const T* const b_row = $B + b_batch + (Index)(column < N ? column : 0) * $LDB;
 Acc sums[ROWS] = {};
 PDL_WAIT;
 PDL_LAUNCH;
@@ -26,9 +26,9 @@ for (int k = (part * 32 + lane) * V; k < K; k += SPLITS * 32 * V) {
 const Vec<T, V> w = load_vec<V>(b_row + k);
 UNROLL
 for (int m = 0; m < ROWS; ++m) {
-const T* const a_row = $a + a_batch + (Index)m * $lda;
-$read UNROLL
-for (int e = 0; e < V; ++e) sums[m] += $x * $w;
+const T* const a_row = $A + a_batch + (Index)m * $LDA;
+$READ UNROLL
+for (int e = 0; e < V; ++e) sums[m] += $X * $W;
 }
 }
 UNROLL

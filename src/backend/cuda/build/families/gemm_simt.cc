@@ -14,7 +14,7 @@ Status write_simt(const Product& p, const Tile& t, Program& out) {
   body += cat("const int K = ", k.size(p.k), ";\n", f.range());
   body += register_loader(k, a) + register_loader(k, b);
   const bool single = p.epilogue.sum == DType::f32;
-  body += expand(R"(constexpr int TM = $TM, TN = $TN, ACROSS = BN / TN, A_PITCH = BM + 4, B_PITCH = BN + 4, STAGE = BK * (A_PITCH + B_PITCH);
+  body += fill(R"(constexpr int TM = $TM, TN = $TN, ACROSS = BN / TN, A_PITCH = BM + 4, B_PITCH = BN + 4, STAGE = BK * (A_PITCH + B_PITCH);
 const int ty = tid / ACROSS, tx = tid % ACROSS;
 T* const ring = reinterpret_cast<T*>(dynamic_shared());
 PDL_WAIT;
@@ -45,7 +45,7 @@ for (int q = 0; q < TN / 4; ++q) bv[q] = load_vec<4>(b_tile + step * B_PITCH + q
 UNROLL
 for (int i = 0; i < TM; ++i) {
 UNROLL
-for (int j = 0; j < TN; ++j) sums[i][j] = $multiply;
+for (int j = 0; j < TN; ++j) sums[i][j] = $MULTIPLY;
 }
 }
 if (more) {
@@ -72,13 +72,10 @@ for (int j = 0; j < 4; ++j) to[j] = sums[slab * 4 + i][q * 4 + j];
 }
 __syncthreads();
 )", {{"TM", cat(t.wm)}, {"TN", cat(t.wn)},
-     {"multiply", single ? "fused_multiply_add(av[i / 4].v[i % 4], bv[j / 4].v[j % 4], sums[i][j])"
+     {"MULTIPLY", single ? "fused_multiply_add(av[i / 4].v[i % 4], bv[j / 4].v[j % 4], sums[i][j])"
                          : "Acc(av[i / 4].v[i % 4]) * Acc(bv[j / 4].v[j % 4]) + sums[i][j]"}});
   body += TRY(f.finish_tile("SLAB", "row0 + slab * SLAB + r")) + "}\n";
-  k.body = std::move(body);
-  out.source += k.text();
-  const Dim tiles = ceil_div(p.m, t.bm) * ceil_div(p.n, t.bn) * product(p.batch);
-  out.recipe.launches.push_back(k.launch({tiles * Dim(t.splits)}, {t.threads()}, shared_bytes(p, t)));
+  f.add_to(out, std::move(body));
   return {};
 }
 

@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "backend/cuda/build/families/gemm_frame.h"
-#include "backend/cuda/build/families/names.h"
 
 namespace tenon::cuda {
 
@@ -219,86 +218,86 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
                                "const int m_tile = row0 + partner * TILE;\n" +
                                (t.splits > 1 ? "const int first = split * SHARE, last = first + SHARE < BLOCKS ? first + SHARE : BLOCKS;\n"
                                              : "const int first = 0, last = BLOCKS;\n");
-  const Names holes{{"cluster", cat(t.cluster)}, {"groups", cat(groups(t))}, {"pitch", cat(kPitch)}, {"chunk", cat(kChunk)}, {"blocks", cat(blocks_of(p))},
-                    {"tiles", tiles}, {"a", a}, {"b", b}, {"position", position}, {"place", c.place}, {"kat", c.k_at}, {"loada", c.a},
-                    {"loadb", c.b}, {"give", groups(t) == 2 ? "give_registers<40>();\n" : ""}, {"take", groups(t) == 2 ? "take_registers<232>();\n" : ""},
-                    {"sync", t.cluster > 1 ? "cluster_sync();\n" : "__syncthreads();\n"}, {"partner", t.cluster > 1 ? "cluster_rank()" : "0"},
-                    {"release", t.cluster > 1 ? "if (lane < CL) barrier_arrive_at(empty + done, lane);\n" : "if (lane == 0) barrier_arrive(empty + done);\n"},
-                    {"multiply", cat(p.type == DType::f16 ? "wgmma_f16<" : "wgmma_bf16<", columns ? "true>" : "false>")},
-                    {"btile", columns ? "column_descriptor(at + TILE * 128, 8192)" : "matrix_descriptor(at + TILE * 128)"},
-                    {"bstep", columns ? "128" : "2"},
+  const Holes holes{{"CLUSTER", cat(t.cluster)}, {"GROUPS", cat(groups(t))}, {"PITCH", cat(kPitch)}, {"CHUNK", cat(kChunk)}, {"BLOCKS", cat(blocks_of(p))},
+                    {"TILES", tiles}, {"A", a}, {"B", b}, {"POSITION", position}, {"PLACE", c.place}, {"KAT", c.k_at}, {"LOADA", c.a},
+                    {"LOADB", c.b}, {"GIVE", groups(t) == 2 ? "give_registers<40>();\n" : ""}, {"TAKE", groups(t) == 2 ? "take_registers<232>();\n" : ""},
+                    {"SYNC", t.cluster > 1 ? "cluster_sync();\n" : "__syncthreads();\n"}, {"PARTNER", t.cluster > 1 ? "cluster_rank()" : "0"},
+                    {"RELEASE", t.cluster > 1 ? "if (lane < CL) barrier_arrive_at(empty + done, lane);\n" : "if (lane == 0) barrier_arrive(empty + done);\n"},
+                    {"MULTIPLY", cat(p.type == DType::f16 ? "wgmma_f16<" : "wgmma_bf16<", columns ? "true>" : "false>")},
+                    {"BTILE", columns ? "column_descriptor(at + TILE * 128, 8192)" : "matrix_descriptor(at + TILE * 128)"},
+                    {"BSTEP", columns ? "128" : "2"},
                     // Stored operands are nobody's result: they are read before the kernel in front is done.
-                    {"early", p.b.stored && t.cluster == 1 ? "true" : "false"},
-                    {"finish", TRY(f.finish())}};
-  k.body = f.constants() + expand(R"(constexpr int CL = $cluster, TILE = BM / CL, GROUPS = $groups, MT = TILE / 64 / GROUPS, STAGE = (TILE + BN) * 128, PITCH = $pitch, CHUNK = $chunk, BLOCKS = $blocks, SHARE = (BLOCKS + SPLITS - 1) / SPLITS;
+                    {"EARLY", p.b.stored && t.cluster == 1 ? "true" : "false"},
+                    {"FINISH", TRY(f.finish())}};
+  k.body = f.constants() + fill(R"(constexpr int CL = $CLUSTER, TILE = BM / CL, GROUPS = $GROUPS, MT = TILE / 64 / GROUPS, STAGE = (TILE + BN) * 128, PITCH = $PITCH, CHUNK = $CHUNK, BLOCKS = $BLOCKS, SHARE = (BLOCKS + SPLITS - 1) / SPLITS;
 unsigned char* const ring = dynamic_shared();
 Barrier* const full = reinterpret_cast<Barrier*>(ring + STAGES * STAGE + GROUPS * 4 * 16 * PITCH * 4), *const empty = full + STAGES;
-const int partner = $partner;
+const int partner = $PARTNER;
 if (tid == 0) {
-prefetch_map(&$a);
-prefetch_map(&$b);
+prefetch_map(&$A);
+prefetch_map(&$B);
 for (int s = 0; s < STAGES; ++s) {
 barrier_init(full + s, 1);
 barrier_init(empty + s, GROUPS * 4 * CL);
 }
 barrier_init_done();
 }
-$sync const int total = $tiles;
+$SYNC const int total = $TILES;
 int stage = 0, phase = 0, early = 0;
-if ($early && tid == 0 && (int)blockIdx.x < total) {
+if ($EARLY && tid == 0 && (int)blockIdx.x < total) {
 const int item = blockIdx.x;
-$position for (int block = first; block < last && early < STAGES; ++block, ++early) {
+$POSITION for (int block = first; block < last && early < STAGES; ++block, ++early) {
 const int stage = early;
 barrier_expect(full + stage, STAGE);
 unsigned char* const at = ring + stage * STAGE;
-$kat$loadb}
+$KAT$LOADB}
 }
 PDL_WAIT;
 PDL_LAUNCH;
 if (tid < 128) {
-$give if (tid == 0) {
+$GIVE if (tid == 0) {
 #pragma unroll 1
 for (int item = blockIdx.x / CL; item < total; item += gridDim.x / CL) {
-$position$place#pragma unroll 1
+$POSITION$PLACE#pragma unroll 1
 for (int block = first; block < last; ++block) {
 unsigned char* const at = ring + stage * STAGE;
-$kat if (early > 0) {
+$KAT if (early > 0) {
 --early;
 } else {
 barrier_wait(empty + stage, phase ^ 1);
 barrier_expect(full + stage, STAGE);
-$loadb}
-$loada if (++stage == STAGES) stage = 0, phase ^= 1;
+$LOADB}
+$LOADA if (++stage == STAGES) stage = 0, phase ^= 1;
 }
 }
 }
 } else {
-$take const int group = tid / 128 - 1, warp = tid / 32 % 4, lane = tid % 32;
+$TAKE const int group = tid / 128 - 1, warp = tid / 32 % 4, lane = tid % 32;
 float* const mine = reinterpret_cast<float*>(ring + STAGES * STAGE) + (group * 4 + warp) * 16 * PITCH;
 #pragma unroll 1
 for (int item = blockIdx.x / CL; item < total; item += gridDim.x / CL) {
-$position float d[MT][BN / 2];
+$POSITION float d[MT][BN / 2];
 int done = 0;
 #pragma unroll 1
 for (int block = first; block < last; ++block) {
 barrier_wait(full + stage, phase);
 const unsigned char* const at = ring + stage * STAGE;
-const unsigned long long a_tile = matrix_descriptor(at + group * MT * 8192), b_tile = $btile;
+const unsigned long long a_tile = matrix_descriptor(at + group * MT * 8192), b_tile = $BTILE;
 wgmma_fence();
 UNROLL
 for (int step = 0; step < 4; ++step) {
 UNROLL
-for (int i = 0; i < MT; ++i) $multiply(d[i], a_tile + i * 512 + step * 2, b_tile + step * $bstep, block > first || step > 0);
+for (int i = 0; i < MT; ++i) $MULTIPLY(d[i], a_tile + i * 512 + step * 2, b_tile + step * $BSTEP, block > first || step > 0);
 }
 wgmma_commit();
 if (block > first) {
 wgmma_wait<1>();
-$release}
+$RELEASE}
 done = stage;
 if (++stage == STAGES) stage = 0, phase ^= 1;
 }
 wgmma_wait<0>();
-$release// Each warp's sums leave through a corner of shared memory of its own, so that rows are stored in whole vectors.
+$RELEASE// Each warp's sums leave through a corner of shared memory of its own, so that rows are stored in whole vectors.
 UNROLL
 for (int i = 0; i < MT; ++i) {
 UNROLL
@@ -319,14 +318,14 @@ if (row < M && column < N) {
 Acc c[RUN];
 UNROLL
 for (int q = 0; q < RUN; ++q) c[q] = mine[r * PITCH + from + q];
-$finish}
+$FINISH}
 }
 warp_sync();
 }
 }
 }
 }
-$sync)", holes);
+$SYNC)", holes);
   out.source += k.text();
   const Dim all = ceil_div(p.m, wide.bm) * ceil_div(p.n, t.bn) * product(p.batch) * Dim(t.cluster * t.splits);
   KernelLaunch launch = k.launch({min(all, Dim(t.blocks / t.cluster * t.cluster))}, {t.threads()}, shared_bytes(p, t));

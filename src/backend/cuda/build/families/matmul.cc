@@ -49,7 +49,7 @@ void operand(Matrix& m, int input, bool columns, const Dim& rows, const Dim& k) 
 }
 
 Result<Plan> plan_of(const KernelRequest& r) {
-  const Anchor anchor = anchor_of(r);
+  const Anchor anchor = anchor_of(r.graph, r.node);
   const int a_input = anchor.input(0), b_input = anchor.input(1);
   if (a_input < 0 || b_input < 0) return unsupported("an operand is a constant inside the body");
   const OperandDims dims = TRY(OperandDims::of(r));

@@ -314,6 +314,18 @@ def test_a_build_can_be_stopped():
         tenon.compile(DIGITS, progress=lambda stage, done, total: 1 / 0)
 
 
+def test_kernels_are_measured_and_remembered(tmp_path):
+    options = {"shapes": {"image": (1, 1, 8, 8)}, "effort": 1, "budget": 20, "tuning_db": tmp_path / "tuning.txt"}
+    stages = set()
+    first = tenon.compile(DIGITS, **options, progress=lambda stage, done, total: stages.add(stage) or True)
+    assert "tune" in stages and (tmp_path / "tuning.txt").read_text().startswith("# tenon tuning database 1")
+    assert first.serialize() == tenon.compile(DIGITS, **options).serialize()
+    assert any("tactics" in node for node in json.loads(first.report)["nodes"])
+    for wrong in ({"effort": 6}, {"effort": "much"}, {"budget": -1}, {"tuning_db": 3}):
+        with pytest.raises(tenon.InvalidArgumentError):
+            tenon.compile(DIGITS, **wrong)
+
+
 def test_workspace_is_a_limit(images):
     with pytest.raises(MemoryError) as error:
         tenon.compile(DIGITS, workspace=4096)(images)

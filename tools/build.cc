@@ -16,7 +16,7 @@ static void declare(Options& o) {
   declare_build_options(o);
   declare_context_options(o);
   o.add(Option{"explain", 0, Kind::text, "FILE.json", "what became of each node, and why"});
-  o.add(Option{"effort", 0, Kind::integer, "0..5", "how many kernels are measured; 0: none, and where the device is absent", "2", false, false, {}, 0, kMostEffort});
+  o.add(Option{"effort", 0, Kind::integer, "0..5", "how much is measured; 0: nothing, the default where the device is absent", "2", false, false, {}, 0, kMostEffort});
   o.add(Option{"budget", 0, Kind::duration, "TIME", "most time for measuring", "60s", false, true});
   o.add(Option{"tuning-db", 0, Kind::text, "FILE", "measurements to use and to add to; default: tuning.txt in the cache folder", "", false, true});
   const char* data = "this version builds from the model alone, without calibration or evaluation data";

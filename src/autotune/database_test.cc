@@ -28,7 +28,7 @@ TEST(TuningDatabase, ReadsWhatItWrites) {
             "# tenon tuning database 1\n"
             "a GPU\tcuda:sm_90a\ttenon 1\t(f16[8]) %1 = Relu(%0)\ta\tfailed\tit faults at once\n"
             "a GPU\tcuda:sm_90a\ttenon 1\t(f16[8]) %1 = Relu(%0)\tb\t1.25e-06\t3e-08\n"
-            "two words\tt\tv\ts\tx\t2.0\t0.0\n");
+            "two words\tt\tv\ts\tx\t2\t0\n");
   auto again = TuningDatabase::parse(text, "t");
   ASSERT_TRUE(again.ok()) << again.status().to_string();
   EXPECT_EQ(again->to_text(), text);

@@ -47,6 +47,10 @@ static Graph only_node(const KernelRequest& r) {
   Node node = r.node;
   node.inputs = take(r.node.inputs);
   node.outputs = take(r.node.outputs);
+  // Bodies of control flow may be whole networks; its kernel is the same for all.
+  if (node.op->domain != "tenon")
+    for (const auto& [key, value] : r.node.attrs)
+      if (std::holds_alternative<GraphPtr>(value)) node.attrs.erase(key);
   for (auto& [key, value] : node.attrs)
     if (auto* body = std::get_if<GraphPtr>(&value); body && *body) {
       Graph inner = **body;

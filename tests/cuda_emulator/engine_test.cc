@@ -109,7 +109,10 @@ TEST_F(CudaEngine, KernelsAreMeasured) {
   EXPECT_EQ(built->bytes, again->bytes);
   int compared = 0;
   for (const StepPlan& s : built->content.steps)
-    for (const Tactic& t : s.tactics) ++compared, EXPECT_TRUE(t.seconds > 0 && t.estimate > 0 && t.failure.empty()) << t.variant << t.failure;
+    for (const Tactic& t : s.tactics) {
+      EXPECT_TRUE(t.seconds > 0 && t.estimate > 0 && t.failure.empty()) << t.variant << t.failure;
+      ++compared;
+    }
   EXPECT_EQ(compared, 2);
 }
 

@@ -1,4 +1,5 @@
 """The Python package: arrays in and out, binding, shapes, threads, errors, engines on disk, ONNX Runtime's spelling."""
+import json
 import pathlib
 import pickle
 import threading

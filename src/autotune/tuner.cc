@@ -19,7 +19,8 @@ size_t choose_tactic(const std::vector<Tactic>& tactics) {
     return may_run == tactics.end() ? 0 : size_t(may_run - tactics.begin());
   }
   const Tactic &own = tactics[0], &other = tactics[best];
-  const bool close = own.seconds > 0 && own.seconds - other.seconds <= std::max({own.seconds * 0.01, own.spread, other.spread});
+  const double uncertain = std::clamp(std::max(own.spread, other.spread), own.seconds * 0.01, own.seconds * 0.1);
+  const bool close = own.seconds > 0 && own.seconds - other.seconds <= uncertain;
   return close ? 0 : best;
 }
 
@@ -42,7 +43,7 @@ struct Machine {
 
 // Jobs of one signature, which share a choice.
 struct Choice {
-  std::string signature;
+  std::string signature, target;
   std::vector<KernelJob*> jobs;
   Machine* machine = nullptr;
   bool sized = false;
@@ -113,7 +114,7 @@ class Tuning {
   }
 
   TuningKey key(const Choice& c, const Tactic& t) const {
-    return {c.machine->words, c.jobs[0]->compiler->target(), c.machine->version, c.signature, t.variant};
+    return {c.machine->words, c.target, c.machine->version, c.signature, t.variant};
   }
 
   const TuningResult* look_up(const Choice& c, const Tactic& t) const {
@@ -150,10 +151,10 @@ class Tuning {
   }
 
   // The variants to be compared: as many as the effort says, and all that the database knows.
-  Choice make_choice(KernelJob& job, const std::string& name, const std::vector<KernelVariant>& variants) {
+  Choice make_choice(const KernelJob& job, const std::string& name, const std::vector<KernelVariant>& variants) {
     Choice c;
     c.signature = name;
-    c.jobs = {&job};
+    c.target = job.compiler->target();
     c.sized = has_sizes(job.request);
     if (report_.effort > 0) c.machine = &machine_of(*job.compiler);
     for (size_t i = 0; i < variants.size(); ++i) {
@@ -162,7 +163,6 @@ class Tuning {
       if (r) t.seconds = r->seconds, t.spread = r->spread, t.failure = r->failure, t.source = Tactic::database;
       if (r || i < candidates_at(report_.effort)) c.tactics.push_back(std::move(t));
     }
-    c.jobs.clear();
     return c;
   }
 
@@ -200,7 +200,7 @@ class Tuning {
     std::vector<std::pair<Choice*, Tactic*>> of_job;
     for (Choice* c : some)
       for (Tactic& t : c->tactics) {
-        if (!c->is_open(t) || out_of_time()) continue;
+        if (!c->is_open(t) || !c->machine->device || out_of_time()) continue;
         jobs.push_back(*c->jobs[0]);
         jobs.back().request.variant = t.variant;
         of_job.emplace_back(c, &t);
@@ -220,7 +220,8 @@ class Tuning {
       }
       if (!runnable.empty() && !out_of_time() && c->machine->device) measure_one(*c, runnable, tactics);
       ++done;
-      ++(c->any_open() ? report_.over_budget : report_.measured);
+      if (!c->any_open()) ++report_.measured;
+      else if (out_of_time()) ++report_.over_budget;
       TRY(tell(done));
     }
     return {};

@@ -47,7 +47,8 @@ struct TuneReport {
 Status tune(std::vector<KernelJob>& jobs, const TuneOptions& options, TuneReport& report, const TuneWatch& watch = {});
 
 // The variants of one step by what is known of them: the index of the one to take. The model's choice, the first, is kept
-// unless another is faster by more than a hundredth and than both are uncertain by; of equal ones the first.
+// unless another is faster by more than they are uncertain by: the larger spread, a hundredth at least, a tenth at most. Of
+// equal ones the first.
 size_t choose_tactic(const std::vector<Tactic>& tactics);
 
 }  // namespace tenon

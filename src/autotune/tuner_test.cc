@@ -233,6 +233,8 @@ TEST(ChooseTactic, TheModelsChoiceIsKeptUntilAnotherIsClearlyFaster) {
   EXPECT_EQ(choose({{100, 3}, {98, 0}}), 0u);
   EXPECT_EQ(choose({{100, 0}, {98, 3}}), 0u);
   EXPECT_EQ(choose({{100, 0}, {90, 1}, {90, 0}}), 1u);
+  EXPECT_EQ(choose({{100, 60}, {91, 0}}), 0u);
+  EXPECT_EQ(choose({{100, 60}, {89, 0}}), 1u);
   EXPECT_EQ(choose({{0, 0}, {90, 1}}), 1u);
   std::vector<Tactic> t(2);
   t[0].failure = "no";

@@ -263,9 +263,11 @@ class Tuning {
   static void write(Choice& c) {
     const size_t chosen = choose_tactic(c.tactics);
     c.tactics[chosen].chosen = true;
+    // Names alone are no evidence.
+    const bool tells = std::any_of(c.tactics.begin(), c.tactics.end(), [](const Tactic& t) { return t.estimate > 0 || t.source != Tactic::model; });
     for (KernelJob* job : c.jobs) {
       job->request.variant = c.tactics[chosen].variant;
-      job->step->tactics = c.tactics;
+      if (tells) job->step->tactics = c.tactics;
     }
   }
 

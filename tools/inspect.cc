@@ -160,6 +160,21 @@ static ordered_json layers_json(const std::vector<Layer>& layers, bool with_kern
   return out;
 }
 
+static ordered_json kept_json(const std::string& report) {
+  ordered_json out = ordered_json::array();
+  for (const KeptFloat& k : summarize_kept(report).nodes)
+    out.push_back({{"value", k.value}, {"op", k.op}, {"origins", k.origins}, {"rule", k.rule}, {"why", k.why}});
+  return out;
+}
+
+static void print_kept(const KeptSummary& kept) {
+  print_line("\nKept in fp32:");
+  Table table({"OP", "VALUE", "RULE", "WHY", "ONNX NODES"});
+  for (const KeptFloat& k : kept.nodes)
+    table.add({k.op, escape(shorten(k.value, 60)), k.rule, escape(shorten(k.why, 80)), escape(shorten(join(k.origins, " + "), 100))});
+  print_text(table.text("  "));
+}
+
 static Status inspect_engine(const Options& o, const std::string& path, const std::shared_ptr<const MappedFile>& file) {
   auto read = read_engine(file->bytes(), file);
   if (!read.ok()) return read.status().with_prefix(cat("'", escape(path), "': "));
@@ -177,6 +192,7 @@ static Status inspect_engine(const Options& o, const std::string& path, const st
     add_interface(c.graph, j);
     j["kernels"] = families;
     j["fallbacks"] = fallbacks;
+    j["kept_float32"] = kept_json(c.report);
     j["golden"] = c.golden.source;
     j["memory"] = memory_json(c.graph, c.steps, c.profiles);
     j["layers"] = layers_json(layers, true);
@@ -191,10 +207,14 @@ static Status inspect_engine(const Options& o, const std::string& path, const st
   for (const auto& [family, count] : families) kernels.push_back(cat(count, " ", family));
   print_line("  kernels    ", join(kernels, ", "));
   print_line("  golden     ", escape(c.golden.source));
+  const KeptSummary kept = summarize_kept(c.report);
+  for (const std::string& line : kept.lines) print_line("  in fp32    ", line);
+  if (starts_with(kept.observed, "none")) print_line("  ranges     not observed, ", escape(kept.observed.substr(6)));
   if (fallbacks.empty()) print_line("  fallbacks  none");
   for (const std::string& f : summarize_fallbacks(c)) print_line("  fallback   ", f);
   if (o.has("memory")) print_memory(c.graph, c.steps, c.profiles);
   if (o.has("layers")) print_layers(layers, true);
+  if (o.has("layers") && !kept.nodes.empty()) print_kept(kept);
   if (o.has("tactics")) print_tactics(layers);
   return {};
 }

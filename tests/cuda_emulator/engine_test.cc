@@ -1,9 +1,11 @@
 // Whole engines for cuda, built and run without a GPU: compiling, loading, copies between the memories, recordings.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "compiler/compile.h"
+#include "compiler/report.h"
 #include "cuda_emulator/emulated_driver.h"
 #include "ir/interpreter.h"
 #include "ir/random_input.h"
@@ -114,6 +116,45 @@ TEST_F(CudaEngine, KernelsAreMeasured) {
       ++compared;
     }
   EXPECT_EQ(compared, 2);
+}
+
+TEST_F(CudaEngine, Fp16KeepsWhatIsTooLarge) {
+  // The middle is a million large, the ends are ordinary.
+  graph_ = parse(R"(graph "g" (%x: f32[4, 8]) -> (%y) {
+    const %w: f32[8, 8] = random 1
+    const %up: f32[] = 1000.0
+    const %down: f32[] = 1e-06
+    %a = MatMul(%x, %w) "a"
+    %b = Mul(%a, %up) "b"
+    %c = Mul(%b, %up) "c"
+    %d = Transpose(%c) {perm=[1, 0]} "d"
+    %e = Mul(%d, %down) "e"
+    %y = MatMul(%e, %a) "y"
+  })").value();
+  BuildOptions options;
+  options.device = "cuda";
+  options.precision = "fp16";
+  auto built = compile_model({graph_, 21, ""}, "0", options);
+  ASSERT_TRUE(built.ok()) << built.status().to_string();
+  const KeptSummary kept = summarize_kept(built->content.report);
+  EXPECT_EQ(kept.observed, "golden inputs at the profile's optimum");
+  std::vector<std::string> values;
+  for (const KeptFloat& k : kept.nodes)
+    if (k.rule == "range") values.push_back(k.value);
+  EXPECT_EQ(values, (std::vector<std::string>{"c", "d", "d"}));
+  ASSERT_EQ(kept.lines.size(), 1u);
+  EXPECT_EQ(kept.lines[0].find("3 nodes, range: Mul 'c' (reached "), 0u) << kept.lines[0];
+  auto engine = LoadedEngine::load_bytes(built->bytes, nullptr);
+  ASSERT_TRUE(engine.ok()) << engine.status().to_string();
+  context_ = std::move(Context::create(*engine, {1})).value();
+  const Tensor x = random_input(DType::f32, {4, 8}, 7).value();
+  std::vector<Tensor> y;
+  const Status s = context_->run({x}, y);
+  ASSERT_TRUE(s.ok()) << s.to_string();
+  const Tensor want = interpret(graph_, {x}).value()[0];
+  double largest = 0;
+  for (int64_t i = 0; i < want.size(); ++i) largest = std::max(largest, std::abs(want.at(i)));
+  for (int64_t i = 0; i < want.size(); ++i) EXPECT_NEAR(y[0].at(i), want.at(i), 5e-3 * largest) << i;
 }
 
 }  // namespace

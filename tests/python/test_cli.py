@@ -97,14 +97,15 @@ def test_misspellings_get_the_nearest_spelling(arguments, hint):
     ["bench", DIGITS, "--duration", "soon"], ["bench", DIGITS, "--fail-if", "p99"], ["build", DIGITS, "-o", "x", "--json=1"],
     ["build", DIGITS, "-o", "x", "--shape", "image:ax8"], ["build", DIGITS, "-o", "x", "--shape", "picture:1x1x8x8"],
     ["build", DIGITS, "-o", "x", "--shape", "image:1x1x9x9"], ["build", DIGITS, "-o", "x", "--shape", "image:4..2x1x8x8"],
-    ["build", DIGITS, "-o", "x", "--skip-pass", "nosuch"], ["build", DIGITS, "-o", "x", "--device", "cpu", "--target", "cpu:z80"],
+    ["build", DIGITS, "-o", "x", "--skip-pass", "nosuch"], ["build", DIGITS, "-o", "x", "--pin", "Conv"],
+    ["build", DIGITS, "-o", "x", "--pin", "Conv=int8"], ["build", DIGITS, "-o", "x", "--pin", "nosuch=fp32"], ["build", DIGITS, "-o", "x", "--device", "cpu", "--target", "cpu:z80"],
     ["serve"], ["opt", "--pass", "fold_constants"]])
 def test_usage_errors_end_with_2(arguments, tmp_path):
     done = tenon(*arguments, code=2, cwd=tmp_path)
     assert "error: " in done.stderr and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("option", ["--calib x", "--eval x", "--pin Conv=fp32", "--precision int8", "--precision auto"])
+@pytest.mark.parametrize("option", ["--calib x", "--eval x", "--precision int8", "--precision auto"])
 def test_what_is_not_there_yet_says_so(option, tmp_path):
     said = tenon("build", DIGITS, "-o", tmp_path / "x", *option.split(), code=2).stderr
     assert re.search("not there yet|not built yet", said)

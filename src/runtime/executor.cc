@@ -37,6 +37,24 @@ Status Executor::prepare(const std::vector<Shape>& input_shapes) {
   return binding_for(inputs).status();
 }
 
+Result<MemoryUse> Executor::memory_for(const std::vector<Shape>& input_shapes, const std::vector<bool>& outputs_there) {
+  TRY(prepare(input_shapes));
+  const Binding& b = *bindings_.front();
+  const auto arena = [&](Place p) {
+    const int64_t need = std::max<int64_t>(b.memory[int(p)].peak + b.scratch[int(p)], 64);
+    return arena_[int(p)] ? std::max(need, arena_[int(p)]->size()) : need;
+  };
+  if (!plan_.split) return MemoryUse{0, arena(Place::device)};
+  MemoryUse use{plan_.device->allocation_bytes(arena(Place::device)), arena(Place::host)};
+  for (size_t j = 0; j < outputs_there.size(); ++j) {
+    const ValueId v = plan_.graph.outputs[j];
+    const auto r = size_t(plan_.root[size_t(v)]);
+    if (outputs_there[j] || b.output_of[r] != int(j) || plan_.place[r] != Place::device) continue;
+    use.device += plan_.device->allocation_bytes(std::max<int64_t>(byte_size(plan_.graph.info(v).dtype, num_elements(b.shape[size_t(v)])), 1));
+  }
+  return use;
+}
+
 Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const RunOptions& options) {
   const Graph& g = plan_.graph;
   if (inputs.size() != g.inputs.size()) return invalid_argument("takes ", g.inputs.size(), " inputs, ", inputs.size(), " are given");

@@ -1,6 +1,6 @@
 #include "device_array.h"
 
-#include <cstring>
+#include <nanobind/stl/string.h>
 
 #include "base/text.h"
 

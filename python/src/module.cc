@@ -210,6 +210,8 @@ static std::shared_ptr<Bound> bind(const std::shared_ptr<Model>& m, nb::dict fee
   for (const nb::dict& arrays : {feeds, results})
     for (auto [key, value] : arrays)
       if (device_of(value) && !nb::isinstance<DeviceArray>(value)) b->on_device.push_back(nb::borrow(value));
+  // Runs may be put on streams that know nothing of what is under way on the arrays by now.
+  if (!b->on_device.empty()) check(unlocked([&] { return b->context->synchronize(); }));
   return b;
 }
 

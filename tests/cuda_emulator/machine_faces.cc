@@ -4,6 +4,7 @@
 //   TENON_EMULATED_GPUS=2    how many GPUs there are; default 1
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -26,11 +27,12 @@ struct Program {
   std::string source, cubin;
 };
 
-// What the generators wrote, without the prelude in front.
+// What the generators wrote, without the prelude in front. One chip's may begin like another's.
 std::string without_prelude(const std::string& text) {
+  size_t longest = 0;
   for (const cuda::Chip& chip : cuda::chips())
-    if (const std::string front = cuda::prelude(chip); starts_with(text, front)) return text.substr(front.size());
-  return text;
+    if (const std::string front = cuda::prelude(chip); starts_with(text, front)) longest = std::max(longest, front.size());
+  return text.substr(longest);
 }
 }  // namespace
 

@@ -32,12 +32,12 @@ nb::object capsule_of(nb::handle object, const std::string& what, void* stream) 
   try {
     return lend(nb::arg("stream") = handle_object(stream), nb::arg("max_version") = nb::make_tuple(1, 0));
   } catch (nb::python_error& error) {
-    if (!error.matches(PyExc_TypeError)) raise(Status(Code::invalid_argument, cat(what, " cannot be lent: ", error.what())));
+    if (!error.matches(PyExc_TypeError)) raise(Status(Code::invalid_argument, cat(what, " cannot be lent: ", nb::cast<std::string>(nb::str(error.value())))));
   }
   try {  // from before there were versions
     return lend(nb::arg("stream") = handle_object(stream));
   } catch (nb::python_error& error) {
-    raise(Status(Code::invalid_argument, cat(what, " cannot be lent: ", error.what())));
+    raise(Status(Code::invalid_argument, cat(what, " cannot be lent: ", nb::cast<std::string>(nb::str(error.value())))));
   }
 }
 

@@ -122,6 +122,7 @@ DriverCounts driver_counts() {
   Lock lock(gpu().mutex);
   DriverCounts c = gpu().counts;
   c.buffers = gpu().memory->buffers();
+  c.bytes = gpu().memory->bytes();
   return c;
 }
 

@@ -33,6 +33,7 @@ struct DriverCounts {
   int64_t launches = 0;      // kernels that ran
   int64_t graph_launches = 0;
   size_t buffers = 0;        // of device memory, alive
+  int64_t bytes = 0;         // in them
 };
 DriverCounts driver_counts();
 

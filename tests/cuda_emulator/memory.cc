@@ -83,6 +83,13 @@ size_t Memory::buffers() const {
   return pieces_.size();
 }
 
+int64_t Memory::bytes() const {
+  std::lock_guard lock(mutex_);
+  int64_t sum = 0;
+  for (const auto& [begin, p] : pieces_) sum += p.bytes;
+  return sum;
+}
+
 Result<char*> Memory::translate(const void* address, int64_t bytes) const {
   const int64_t offset = static_cast<const char*>(address) - shown_;
   if (offset < 0 || offset >= kRegion) return invalid_argument("an address that is not of this device's memory");

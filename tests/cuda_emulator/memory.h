@@ -35,6 +35,7 @@ class Memory {
   Status check();
   // Buffers that have not been released.
   size_t buffers() const;
+  int64_t bytes() const;  // in them
 
  private:
   struct Piece {

@@ -174,8 +174,8 @@ Status DeviceArray::settled() {
 }
 
 nb::object DeviceArray::dlpack(nb::handle stream, nb::handle max_version, nb::handle dl_device, nb::handle copy) {
-  // -1: no waiting is wanted; none: CUDA's default stream.
-  const int64_t reader = stream.is_none() ? 1 : nb::cast<int64_t>(stream);
+  // -1: no waiting is wanted; none: CUDA's default stream, which some versions of torch call "1".
+  const int64_t reader = stream.is_none() ? 1 : nb::cast<int64_t>(nb::int_(nb::borrow(stream)));
   if (reader != -1 && reader != int64_t(reinterpret_cast<uintptr_t>(stream_))) check(settled());
   if (!shown_) tensor_ = outlive_readers(device_, tensor_);
   shown_ = true;

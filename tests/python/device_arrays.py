@@ -245,6 +245,7 @@ def test_arrays_of_ours_are_taken_by_both_protocols(gpu, model):
     assert interface["shape"] == (5, 8) and interface["typestr"] == "<f4" and interface["version"] == 3
     assert np.array_equal(gpu.read(interface["data"][0], (5, 8), np.float32), expected(x))
     assert '"dltensor"' in repr(y.__dlpack__()) and '"dltensor_versioned"' in repr(y.__dlpack__(max_version=(1, 0)))
+    assert y.__dlpack__(stream="1") and y.__dlpack__(stream=-1)
     with pytest.raises(BufferError):
         y.__dlpack__(dl_device=(1, 0))
     again = model(y)["y"]

@@ -85,8 +85,10 @@ static ordered_json memory_json(const Graph& g, const std::vector<StepPlan>& ste
 static ordered_json engine_memory_json(const EngineContent& c) {
   ordered_json j = memory_json(c.graph, c.steps, c.profiles);
   for (size_t i = 0; i < c.profiles.size(); ++i)
-    for (const bool at_maximum : {false, true})
-      if (ordered_json& at = j["profiles"][i][at_maximum ? "max" : "opt"]; !at.is_null()) at["memory_mib"] = mib_json(places(c, c.profiles[i], at_maximum));
+    for (const bool at_maximum : {false, true}) {
+      ordered_json& at = j["profiles"][i][at_maximum ? "max" : "opt"];
+      if (!at.is_null()) at["memory_mib"] = mib_json(places(c, c.profiles[i], at_maximum));
+    }
   return j;
 }
 

@@ -38,8 +38,8 @@ struct Reach {
 };
 
 // An object with a buffer, __dlpack__ or __cuda_array_interface__, a list or a number, as a tensor of type `wanted` (none:
-// whatever it is), in the host's memory or the device's. It keeps the object's memory alive and may die without the GIL. Types under 8 bits come one a byte, as ml_dtypes
-// has them, and are packed. `what` names the array in messages. Raises.
+// whatever it is), in the host's memory or the device's. It keeps the object's memory alive and may die without the GIL.
+// Types under 8 bits come one a byte, as ml_dtypes has them, and are packed. `what` names the array in messages. Raises.
 Tensor to_tensor(nb::handle object, DType wanted, Access access, const std::string& what, const Reach& reach);
 
 // What the outputs become: an array of numpy, a plain DLPack producer for another library to take, or a DeviceArray.

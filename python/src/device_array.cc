@@ -11,6 +11,10 @@ namespace {
 // DLPack's numbers.
 constexpr int kHost = 1, kGpu = 2, kPinned = 3, kManaged = 13;
 
+[[noreturn]] void refuse(const std::string& message, const std::string& remedy = {}) {
+  raise(Status(Code::invalid_argument, message, remedy));
+}
+
 nb::object handle_object(void* stream) { return nb::int_(reinterpret_cast<uintptr_t>(stream)); }
 
 std::string text_of(DLPackDevice d) {
@@ -27,18 +31,21 @@ Status wrong_device(const std::string& what, DLPackDevice is, DLPackDevice engin
 nb::object capsule_of(nb::handle object, const std::string& what, void* stream) {
   // torch lends no memory of tensors that are being differentiated.
   nb::object from = nb::borrow(object);
-  if (nb::hasattr(from, "requires_grad") && nb::hasattr(from, "detach") && nb::cast<bool>(nb::bool_(from.attr("requires_grad")))) from = from.attr("detach")();
+  if (nb::hasattr(from, "detach") && nb::hasattr(from, "requires_grad") && nb::cast<bool>(nb::bool_(from.attr("requires_grad"))))
+    from = from.attr("detach")();
   const nb::object lend = from.attr("__dlpack__");
+  const auto refused = [&](nb::python_error& error) { refuse(cat(what, " cannot be lent: ", nb::cast<std::string>(nb::str(error.value())))); };
   try {
     return lend(nb::arg("stream") = handle_object(stream), nb::arg("max_version") = nb::make_tuple(1, 0));
   } catch (nb::python_error& error) {
-    if (!error.matches(PyExc_TypeError)) raise(Status(Code::invalid_argument, cat(what, " cannot be lent: ", nb::cast<std::string>(nb::str(error.value())))));
+    if (!error.matches(PyExc_TypeError)) refused(error);
   }
   try {  // from before there were versions
     return lend(nb::arg("stream") = handle_object(stream));
   } catch (nb::python_error& error) {
-    raise(Status(Code::invalid_argument, cat(what, " cannot be lent: ", nb::cast<std::string>(nb::str(error.value())))));
+    refused(error);
   }
+  return {};
 }
 
 template <class A>
@@ -57,22 +64,27 @@ Lent lend_dlpack(nb::handle object, bool writable, const std::string& what, void
   Lent out;
   if (writable ? take_capsule<WritableArray>(capsule, out) : take_capsule<AnyArray>(capsule, out)) return out;
   const char* name = PyCapsule_CheckExact(capsule.ptr()) ? PyCapsule_GetName(capsule.ptr()) : "";
-  if (name && starts_with(name, "used_")) raise(Status(Code::invalid_argument, cat(what, ": its __dlpack__ gives a capsule that was taken before")));
-  if (writable && take_capsule<AnyArray>(capsule, out)) raise(Status(Code::invalid_argument, cat(what, " is read-only"), "an array that may be written"));
-  raise(Status(Code::invalid_argument, cat(what, ": its __dlpack__ gives no DLPack capsule")));
+  if (name && starts_with(name, "used_")) refuse(cat(what, ": its __dlpack__ gives a capsule that was taken before"));
+  if (writable && take_capsule<AnyArray>(capsule, out)) refuse(cat(what, " is read-only"), "an array that may be written");
+  refuse(cat(what, ": its __dlpack__ gives no DLPack capsule"));
 }
 
 std::shared_ptr<const void> keep(nb::handle object) {
   return held<PyObject>(nb::borrow(object).release().ptr(), [](PyObject* o) { Py_DECREF(o); });
 }
 
-DType dtype_of_typestr(std::string_view t) {
-  const DType known[] = {DType::f16, DType::f32, DType::f64, DType::i8, DType::i16, DType::i32, DType::i64, DType::u8,
-                         DType::u16, DType::u32, DType::u64, DType::boolean, DType::c64, DType::c128};
-  if (t.size() < 3 || t[0] == '>') return DType::none;
-  for (DType d : known)
-    if (t.substr(1) == cat(kind(d) == Kind::boolean ? 'b' : kind(d) == Kind::complex ? 'c' : kind(d) == Kind::floating ? 'f' : kind(d) == Kind::signed_int ? 'i' : 'u', bits(d) / 8))
-      return d;
+// How __cuda_array_interface__ writes types: "<f4". "": it has no name for the type.
+std::string typestr(DType t) {
+  const bool plain_float = t == DType::f16 || t == DType::f32 || t == DType::f64;
+  const char* letter = kind(t) == Kind::boolean ? "b" : kind(t) == Kind::complex ? "c" : plain_float ? "f" : kind(t) == Kind::signed_int ? "i"
+                       : kind(t) == Kind::unsigned_int ? "u" : "";
+  return *letter && bits(t) >= 8 ? cat(bits(t) == 8 ? "|" : "<", letter, bits(t) / 8) : "";
+}
+
+DType dtype_of_typestr(std::string_view text) {
+  for (int i = 1; i < kNumDTypes; ++i)
+    if (const std::string own = typestr(DType(i)); !own.empty() && text.size() == own.size() && text[0] != '>' && text.substr(1) == own.substr(1))
+      return DType(i);
   return DType::none;
 }
 
@@ -84,20 +96,20 @@ void* stream_of_interface(nb::handle interface) {
 
 Lent lend_cuda_interface(nb::handle object, bool writable, const std::string& what, const Reach& reach) {
   const auto interface = nb::cast<nb::dict>(object.attr("__cuda_array_interface__"));
-  if (nb::object mask = interface.attr("get")("mask"); !mask.is_none()) raise(Status(Code::invalid_argument, cat(what, " has a mask"), "an array without one"));
+  if (nb::object mask = interface.attr("get")("mask"); !mask.is_none()) refuse(cat(what, " has a mask"), "an array without one");
   Lent out;
   const std::string type = nb::cast<std::string>(interface["typestr"]);
   out.dtype = dtype_of_typestr(type);
-  if (out.dtype == DType::none) raise(Status(Code::invalid_argument, cat(what, " holds elements of type '", escape(type), "'")));
+  if (out.dtype == DType::none) refuse(cat(what, " holds elements of type '", escape(type), "'"));
   const auto data = nb::cast<nb::tuple>(interface["data"]);
   out.data = reinterpret_cast<void*>(nb::cast<uintptr_t>(data[0]));
-  if (writable && nb::cast<bool>(data[1])) raise(Status(Code::invalid_argument, cat(what, " is read-only"), "an array that may be written"));
+  if (writable && nb::cast<bool>(data[1])) refuse(cat(what, " is read-only"), "an array that may be written");
   for (nb::handle dim : interface["shape"]) out.shape.push_back(nb::cast<int64_t>(dim));
   if (const nb::object strides = interface.attr("get")("strides"); !strides.is_none())
     for (nb::handle step : strides) out.strides.push_back(nb::cast<int64_t>(step));
   else
     for (int64_t step : row_major_strides(out.shape)) out.strides.push_back(step * out.itemsize());
-  if (out.strides.size() != out.shape.size()) raise(Status(Code::invalid_argument, cat(what, " has ", out.shape.size(), " dimensions and ", out.strides.size(), " strides")));
+  if (out.strides.size() != out.shape.size()) refuse(cat(what, " has ", out.shape.size(), " dimensions and ", out.strides.size(), " strides"));
   if (void* stream = stream_of_interface(interface)) check(reach.stream.wait_for(stream));
   out.owner = keep(object);
   return out;
@@ -131,14 +143,14 @@ Lent lend_device_array(nb::handle object, DLPackDevice where, bool writable, con
   if (engine.type != kGpu || (where.type != kGpu && where.type != kManaged) || (known && where.type == kGpu && where.id != engine.id))
     raise(wrong_device(what, {where.type, std::max(where.id, 0)}, engine));
   Lent out = known ? lend_dlpack(object, writable, what, reach.stream.handle()) : lend_cuda_interface(object, writable, what, reach);
-  if (out.dtype == DType::none) raise(Status(Code::invalid_argument, cat(what, " holds elements of a type that engines do not have")));
+  if (out.dtype == DType::none) refuse(cat(what, " holds elements of a type that engines do not have"));
   out.memory = reach.device.memory();
   if (out.data && num_elements(out.shape) > 0) {
     auto owner = reach.device.owner_of(out.data);
     if (!owner.ok()) raise(owner.status().with_prefix(what + ": "));
     out.memory = *owner;
   }
-  if (!out.dense()) raise(Status(Code::invalid_argument, cat(what, " is not dense and row-major, and lies on ", text_of(engine)), "make it contiguous first"));
+  if (!out.dense()) refuse(cat(what, " is not dense and row-major, and lies on ", text_of(engine)), "make it contiguous first");
   return out;
 }
 
@@ -189,22 +201,17 @@ nb::object DeviceArray::dlpack(nb::handle stream, nb::handle max_version, nb::ha
 }
 
 nb::dict DeviceArray::cuda_interface() {
-  const nb::dlpack::dtype t = dlpack_type(tensor_->dtype(), false);
-  const DType type = tensor_->dtype();
-  if (dlpack_dtype(t) != type || (kind(type) == Kind::floating && type != DType::f16 && type != DType::f32 && type != DType::f64)) {
-    PyErr_SetString(PyExc_AttributeError, cat("__cuda_array_interface__ has no name for ", numpy_name(type), "; use DLPack").c_str());
-    throw nb::python_error();
-  }
-  if (device_->dlpack_device().type != kGpu) {
-    PyErr_SetString(PyExc_AttributeError, "the array is not on a GPU");
+  const std::string type = typestr(tensor_->dtype());
+  if (type.empty() || device_->dlpack_device().type != kGpu) {
+    PyErr_SetString(PyExc_AttributeError, type.empty() ? cat("__cuda_array_interface__ has no name for ", numpy_name(tensor_->dtype()), "; use DLPack").c_str()
+                                                       : "the array is not on a GPU");
     throw nb::python_error();
   }
   if (!shown_) tensor_ = outlive_readers(device_, tensor_);
   shown_ = true;
-  const char letter = kind(type) == Kind::boolean ? 'b' : kind(type) == Kind::complex ? 'c' : kind(type) == Kind::floating ? 'f' : kind(type) == Kind::signed_int ? 'i' : 'u';
   nb::dict out;
   out["shape"] = shape();
-  out["typestr"] = cat(bits(type) == 8 ? "|" : "<", letter, bits(type) / 8);
+  out["typestr"] = type;
   out["data"] = nb::make_tuple(reinterpret_cast<uintptr_t>(tensor_->data()), false);
   out["strides"] = nb::none();
   out["version"] = 3;
@@ -268,7 +275,7 @@ std::unique_ptr<DeviceArray> view_device_memory(std::shared_ptr<Device> device, 
   if (elements < 0) raise(invalid_argument("there is no array of shape ", shape));
   const auto* at = reinterpret_cast<const void*>(address);
   const MemoryId memory = value_or_raise(device->owner_of(at));
-  if (memory != device->memory()) raise(Status(Code::invalid_argument, "the address is of the host's memory, not of the device's", "bind it as memory of the cpu"));
+  if (memory != device->memory()) refuse("the address is of the host's memory, not of the device's", "name the cpu as its device");
   Tensor tensor(t, shape, Buffer::borrow(at, byte_size(t, elements), keep(owner), memory));
   return std::make_unique<DeviceArray>(std::move(device), std::move(tensor));
 }

@@ -58,7 +58,8 @@ class Model {
   }
   std::map<std::string, int64_t> memory() {
     std::lock_guard lock(mutex_);
-    return {{"engine", int64_t(bytes_.size())}, {"device", engine_->memory().device}, {"arena", arena_}, {"peak", peak_}, {"lower_bound", lower_bound_}};
+    return {{"engine", int64_t(bytes_.size())}, {"device", engine_->memory().device}, {"arena", arena_}, {"peak", peak_},
+            {"lower_bound", lower_bound_}};
   }
   std::shared_ptr<Device> device() const { return engine_->devices()[0].device; }
 
@@ -156,7 +157,8 @@ static Array parse_kind(const std::string& kind) { return kind == "numpy" ? Arra
 // What was made on the host although the caller's arrays are on the device follows them there.
 static Result<Tensor> to_device(const Tensor& t, const Reach& reach) {
   auto buffer = reach.device.allocate(std::max<int64_t>(t.bytes(), 1));
-  if (!buffer) return Status(Code::out_of_memory, cat("no device memory for an output of ", human_bytes(uint64_t(t.bytes()))), "a smaller batch");
+  if (!buffer)
+    return Status(Code::out_of_memory, cat("no device memory for an output of ", human_bytes(uint64_t(t.bytes()))), "a smaller batch");
   TRY(reach.device.copy(reach.stream, buffer->data(), t.data(), t.bytes(), Copy::host_to_device));
   return Tensor(t.dtype(), t.shape(), buffer);
 }
@@ -168,7 +170,8 @@ static Status all_to_device(std::vector<Tensor>& tensors, const Reach& reach) {
   return {};
 }
 
-static nb::object to_object(const Tensor& t, Array kind, const std::shared_ptr<Model>& m, void* stream = nullptr, std::function<Status()> settle = {}) {
+static nb::object to_object(const Tensor& t, Array kind, const std::shared_ptr<Model>& m, void* stream = nullptr,
+                            std::function<Status()> settle = {}) {
   if (kind != Array::device) return from_tensor(t, kind);
   if (t.memory() == kHostMemory) return from_tensor(t, Array::numpy);
   return nb::cast(std::make_unique<DeviceArray>(m->device(), t, stream, std::move(settle)));
@@ -269,7 +272,8 @@ static Options read_options(const std::string& device, const std::string& target
   // "cuda:sm_90a" is a target.
   const size_t colon = device.find(':');
   const bool names_target = colon != device.npos && colon + 1 < device.size() && !isdigit(static_cast<unsigned char>(device[colon + 1]));
-  if (names_target && !target.empty()) raise(invalid_argument("device '", escape(device), "' and target '", escape(target), "' contradict each other"));
+  if (names_target && !target.empty())
+    raise(invalid_argument("device '", escape(device), "' and target '", escape(target), "' contradict each other"));
   const DeviceChoice choice = names_target ? DeviceChoice{device.substr(0, colon)} : value_or_raise(parse_device(device));
   o.build.device = choice.name;
   o.load.ordinal = choice.ordinal;
@@ -318,7 +322,8 @@ static std::shared_ptr<LoadedEngine> open_engine(std::span<const uint8_t> bytes,
   if (!engine.ok()) raise(engine.status().with_prefix(label));
   const std::string& target = (*engine)->content().target;
   if (!choice.name.empty() && target.substr(0, target.find(':')) != choice.name)
-    raise(Status(Code::invalid_argument, cat(label, "the engine was built for ", target, ", not for ", escape(choice.name)), "build it for that device, or leave out device"));
+    raise(Status(Code::invalid_argument, cat(label, "the engine was built for ", target, ", not for ", escape(choice.name)),
+                 "build it for that device, or leave out device"));
   return std::move(*engine);
 }
 
@@ -353,7 +358,8 @@ NB_MODULE(_core, m) {
       .def("execute", &execute, nb::arg("kind") = "numpy", nb::arg("stream").none() = nb::none())
       .def("wait", [](Bound& self) { check(unlocked([&] { return self.wait(); })); });
 
-  nb::class_<DeviceArray>(m, "DeviceArray", "An array in the memory of a device. Libraries take it as it is, by DLPack or __cuda_array_interface__.")
+  nb::class_<DeviceArray>(m, "DeviceArray",
+                          "An array in the memory of a device. Libraries take it as it is, by DLPack or __cuda_array_interface__.")
       .def_prop_ro("shape", &DeviceArray::shape)
       .def_prop_ro("dtype", [](const DeviceArray& self) { return numpy_name(self.tensor().dtype()); })
       .def_prop_ro("nbytes", [](const DeviceArray& self) { return self.tensor().bytes(); })

@@ -45,7 +45,8 @@ class Model:
     def bind(self, inputs=None, /, **arrays):
         """Fixes arrays, dense and row-major, to inputs (all of them) and outputs (those you like), by name.
 
-        They may lie on the host or on the engine's GPU, and live as long as the binding. An output that has the name of an input cannot be bound.
+        They may lie on the host or on the engine's GPU, and live as long as the binding. An output that has the name of
+        an input cannot be bound.
         """
         arrays = {**(inputs or {}), **arrays}
         names = {value.name for value in self.inputs}

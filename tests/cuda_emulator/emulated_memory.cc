@@ -62,10 +62,11 @@ int copy_to_device(DevicePtr to, const void* from, size_t bytes) {
   return 0;
 }
 int copy_to_device_async(DevicePtr to, const void* from, size_t bytes, StreamHandle s) {
-  if (is_pinned(from)) return enqueue(s, [=, on = gpu_of(s)] { return std::memcpy(TRY(reach(on, address(to), int64_t(bytes))), from, bytes), Status(); });
-  if (gpu_of(s) >= 0 && s->capturing) return kCaptureUnsupported;
+  const int on = gpu_of(s);
+  if (is_pinned(from)) return enqueue(s, [=] { return std::memcpy(TRY(reach(on, address(to), int64_t(bytes))), from, bytes), Status(); });
+  if (on >= 0 && s->capturing) return kCaptureUnsupported;
   auto staged = std::make_shared<std::string>(static_cast<const char*>(from), bytes);  // the source may change now
-  return enqueue(s, [=, on = gpu_of(s)] { return std::memcpy(TRY(reach(on, address(to), int64_t(bytes))), staged->data(), bytes), Status(); });
+  return enqueue(s, [=] { return std::memcpy(TRY(reach(on, address(to), int64_t(bytes))), staged->data(), bytes), Status(); });
 }
 int copy_to_host_async(void* to, DevicePtr from, size_t bytes, StreamHandle s) {
   return enqueue(s, [=, on = gpu_of(s)] { return std::memcpy(to, TRY(reach(on, address(from), int64_t(bytes))), bytes), Status(); });

@@ -109,7 +109,9 @@ TEST_F(CudaEngine, MemoryIsWhatWasForetold) {
     const MemoryUse after = context_->executor().memory_for({{n, 6}}, {false}).value();
     EXPECT_EQ(after.device, use.device);
     EXPECT_EQ(after.host, use.host);
-    if (n == 100) EXPECT_EQ(driver_counts().bytes - before, loaded - code + use.device);
+    // Later arenas take the place of earlier ones, which the pool keeps.
+    if (n > 100) continue;
+    EXPECT_EQ(driver_counts().bytes - before, loaded - code + use.device);
   }
 }
 

@@ -55,8 +55,8 @@ Status state() {
 }
 
 static Status no_such_gpu(int ordinal, size_t there_are) {
-  return Status(Code::unavailable, cat("there is no GPU ", ordinal, "; this machine has ", there_are, there_are == 1 ? ", GPU 0" : cat(", GPUs 0 to ", there_are - 1)),
-                "tenon doctor lists them");
+  const std::string which = there_are == 1 ? "GPU 0" : cat("GPUs 0 to ", there_are - 1);
+  return Status(Code::unavailable, cat("there is no GPU ", ordinal, "; this machine has ", there_are, ", ", which), "tenon doctor lists them");
 }
 
 Result<std::string> target_of_machine(int ordinal) {

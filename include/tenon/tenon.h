@@ -126,7 +126,7 @@ class ExecutionContext {
     return set_input_shape(name, std::span<const int64_t>(shape.begin(), shape.size()));
   }
   // Where an input is read or an output written: the host's memory or that of the engine's device, which is found out here,
-  // aligned to its elements (16 bytes on a GPU). It must live, and what is read stay as it is, until the runs that follow are
+  // aligned to its elements; on a GPU what is not aligned to 16 bytes is copied. It must live, and what is read stay as it is, until the runs that follow are
   // done. `bytes` is the room there; -1: enough, the caller promises. An output without an address is kept by the context,
   // on the host (output_data). An output whose size the data decides needs `bytes`, or no address.
   // Errors: invalid_argument for an unknown name, and for memory of another device.

@@ -76,6 +76,10 @@ Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& out
   return finish_outputs(b, outputs, options);
 }
 
+// Whether kernels take a caller's memory where it is. Those of a device with memory of its own count on 16 bytes, as allocations
+// have them; a slice of one may lie anywhere.
+static bool usable(const Tensor& t) { return t.memory() == kHostMemory || reinterpret_cast<uintptr_t>(t.data()) % 16 == 0; }
+
 // ---- operands ----------------------------------------------------------------------------------------------------
 
 Status Executor::check_operands(const Binding& b, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) const {
@@ -117,7 +121,7 @@ Status Executor::choose_targets(const Binding& b, std::vector<Tensor>& outputs, 
     const Place p = plan_.place[v];
     const bool here = plan_.memory(p) == kHostMemory || options.outputs_on_device;
     if (!outputs[j] && here) outputs[j] = TRY(allocate(t, shape, p));
-    if (outputs[j] && outputs[j].memory() == plan_.memory(p)) {
+    if (outputs[j] && outputs[j].memory() == plan_.memory(p) && usable(outputs[j])) {
       targets_[j] = outputs[j];
       continue;
     }
@@ -178,7 +182,7 @@ Status Executor::place(Binding& b, const std::vector<Tensor>& inputs, const std:
     const auto i = size_t(std::find(g.inputs.begin(), g.inputs.end(), node.inputs[0]) - g.inputs.begin());
     const auto copy = size_t(node.outputs[0]);
     b.steps[n].source = i;
-    b.steps[n].skip = inputs[i].memory() != kHostMemory && b.output_of[copy] < 0;
+    b.steps[n].skip = inputs[i].memory() != kHostMemory && usable(inputs[i]) && b.output_of[copy] < 0;
     if (b.steps[n].skip) of_root[copy] = inputs[i].data();
   }
   for (size_t v = 0; v < g.values.size(); ++v) b.data[v] = of_root[size_t(plan_.root[v])];

@@ -120,15 +120,17 @@ def drop(capsule):
 class Base:
     """An array of another library on a GPU, written on a stream of that library's."""
 
+    offset = 0  # how far behind a boundary of 64 bytes it begins
+
     def __init__(self, gpu, array, strides=None, read_only=False):
         array = np.asarray(array)
         self.gpu, self.shape, self.dtype, self.read_only = gpu, array.shape, array.dtype, read_only
         self.strides, self.asked = strides, []
-        self.address = gpu.allocate(array.nbytes)
+        self.address = gpu.allocate(array.nbytes + 64) + self.offset
         gpu.write(self.address, array)
 
     def __del__(self):
-        self.gpu.free(self.address)
+        self.gpu.free(self.address - self.offset)
 
     def write(self, array, stream=None):
         self.gpu.write(self.address, np.asarray(array, self.dtype), stream)
@@ -155,8 +157,8 @@ class Lender(Base):
         numbers = ctypes.c_int64 * max(n, 1)
         shape = numbers(*self.shape)
         strides = numbers(*self.strides) if self.strides else None
-        tensor = DLTensor(self.address, DLDevice(2, self.gpu.ordinal), n, KINDS[self.dtype.kind], self.dtype.itemsize * 8, 1, shape,
-                          strides, 0)
+        tensor = DLTensor(self.address - self.offset, DLDevice(2, self.gpu.ordinal), n, KINDS[self.dtype.kind],
+                          self.dtype.itemsize * 8, 1, shape, strides, self.offset)
         key = object()
         deleter = DELETER(lambda _: LENT.pop(key) and None)
         if self.versioned and max_version:
@@ -255,6 +257,21 @@ def test_arrays_of_ours_are_taken_by_both_protocols(gpu, model):
     assert np.array_equal(model(mine)["y"].numpy(), expected(x[:2]))
     with pytest.raises(tenon.InvalidArgumentError, match="shape"):
         mine.update(x)
+
+
+class Slice(Lender):
+    offset = 4
+
+
+def test_slices_begin_anywhere(gpu, model):
+    x, y = Slice(gpu, floats(4, 8)), Slice(gpu, np.zeros((4, 8), np.float32))
+    assert np.array_equal(model(x)["y"].numpy(), expected(floats(4, 8)))
+    bound = model.bind(x=x, y=y)
+    for _ in range(3):
+        bound.execute()
+        assert np.array_equal(y.read(), expected(floats(4, 8)))
+    model.bind(x=Lender(gpu, floats(4, 8, start=1)), y=y).execute()
+    assert np.array_equal(y.read(), expected(floats(4, 8, start=1)))
 
 
 def test_what_is_under_way_is_waited_for(gpu, model):

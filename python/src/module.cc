@@ -366,6 +366,8 @@ NB_MODULE(_core, m) {
       .def_prop_ro("device", &DeviceArray::device_name)
       .def_prop_ro("ptr", [](const DeviceArray& self) { return reinterpret_cast<uintptr_t>(self.tensor().data()); })
       .def("numpy", &DeviceArray::numpy, "A copy on the host.")
+      .def("__array__",
+           [](const DeviceArray&, nb::args, nb::kwargs) { throw nb::type_error("an array on a device becomes numpy's by numpy()"); })
       .def("update", &DeviceArray::update, nb::arg("array"), "Copies an array of the same type and shape here.")
       .def("__dlpack__", &DeviceArray::dlpack, nb::kw_only(), nb::arg("stream").none() = nb::none(), nb::arg("max_version").none() = nb::none(),
            nb::arg("dl_device").none() = nb::none(), nb::arg("copy").none() = nb::none())

@@ -31,9 +31,15 @@ int failed(const Status& s) {
 
 int current_gpu() { return contexts_of_thread.empty() ? -1 : contexts_of_thread.back()->ordinal; }
 
+cuda::DriverStream* find_stream(cuda::StreamHandle s) {
+  if (s == reinterpret_cast<cuda::StreamHandle>(1)) return no_context() ? nullptr : &gpu().legacy[current_gpu()];
+  return gpu().streams.contains(s) ? s : nullptr;
+}
+
 int gpu_of(cuda::StreamHandle s) {
   Lock lock(gpu().mutex);
-  return gpu().streams.contains(s) ? s->ordinal : -1;
+  const cuda::DriverStream* found = find_stream(s);
+  return found ? found->ordinal : -1;
 }
 
 Result<char*> reach(int ordinal, const void* address, int64_t bytes) {

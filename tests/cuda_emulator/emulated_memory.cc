@@ -61,10 +61,16 @@ int copy_to_device(DevicePtr to, const void* from, size_t bytes) {
   std::memcpy(*at, from, bytes);
   return 0;
 }
+static bool is_capturing(StreamHandle s) {
+  Lock lock(gpu().mutex);
+  const DriverStream* found = find_stream(s);
+  return found && found->capturing;
+}
+
 int copy_to_device_async(DevicePtr to, const void* from, size_t bytes, StreamHandle s) {
   const int on = gpu_of(s);
   if (is_pinned(from)) return enqueue(s, [=] { return std::memcpy(TRY(reach(on, address(to), int64_t(bytes))), from, bytes), Status(); });
-  if (on >= 0 && s->capturing) return kCaptureUnsupported;
+  if (is_capturing(s)) return kCaptureUnsupported;
   auto staged = std::make_shared<std::string>(static_cast<const char*>(from), bytes);  // the source may change now
   return enqueue(s, [=] { return std::memcpy(TRY(reach(on, address(to), int64_t(bytes))), staged->data(), bytes), Status(); });
 }

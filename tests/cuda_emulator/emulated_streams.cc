@@ -10,7 +10,8 @@ using cuda::Work;
 
 int enqueue(cuda::StreamHandle s, Work work) {
   Lock lock(gpu().mutex);
-  if (!gpu().streams.contains(s)) return kInvalidHandle;  // the default stream, too: it would wait for all others
+  s = find_stream(s);
+  if (!s) return kInvalidHandle;
   (s->capturing ? s->captured : s->queue).push_back(std::move(work));
   return 0;
 }
@@ -38,7 +39,8 @@ int stream_create(StreamHandle* s, unsigned) {
 }
 int stream_synchronize(StreamHandle s) {
   Lock lock(gpu().mutex);
-  if (!gpu().streams.contains(s)) return kInvalidHandle;
+  s = find_stream(s);
+  if (!s) return kInvalidHandle;
   if (s->capturing) return kCaptureUnsupported;
   drain(*s);
   return failed(std::exchange(s->error, {}));
@@ -58,7 +60,8 @@ int synchronize_context() {
 // Where the time is wanted the queue is worked off here, so that the clock tells what the work took.
 int event_record(EventHandle e, StreamHandle s) {
   Lock lock(gpu().mutex);
-  if (!gpu().streams.contains(s) || s->capturing) return kInvalidHandle;
+  s = find_stream(s);
+  if (!s || s->capturing) return kInvalidHandle;
   e->stream = s;
   e->reached = std::make_shared<bool>(false);
   s->queue.push_back([reached = e->reached] { return *reached = true, Status(); });
@@ -69,7 +72,8 @@ int event_record(EventHandle e, StreamHandle s) {
 }
 int stream_wait(StreamHandle s, EventHandle e, unsigned) {
   Lock lock(gpu().mutex);
-  if (!gpu().streams.contains(s) || s->capturing) return kInvalidHandle;
+  s = find_stream(s);
+  if (!s || s->capturing) return kInvalidHandle;
   if (!e->reached) return 0;
   s->queue.push_back([reached = e->reached, first = e->stream] {
     if (!*reached && gpu().streams.contains(first)) drain(*first);
@@ -96,7 +100,8 @@ int end_capture(StreamHandle s, GraphHandle* graph) {
 int graph_instantiate(GraphExec* exec, GraphHandle graph, unsigned long long) { return *exec = new DriverGraphExec{graph->work}, 0; }
 int graph_launch(GraphExec exec, StreamHandle s) {
   Lock lock(gpu().mutex);
-  if (!gpu().streams.contains(s) || s->capturing) return kInvalidHandle;
+  s = find_stream(s);
+  if (!s || s->capturing) return kInvalidHandle;
   ++gpu().counts.graph_launches;
   // A copy of the list: the graph may be destroyed before the stream gets there, as on a GPU.
   s->queue.insert(s->queue.end(), exec->work.begin(), exec->work.end());

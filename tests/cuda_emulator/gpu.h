@@ -60,7 +60,10 @@ constexpr int kMostGpus = 4;
 // The GPUs of the machine, of one kind. Whatever happens on them happens under one lock: one kernel at a time.
 struct Gpu {
   Gpu() {
-    for (int i = 0; i < kMostGpus; ++i) contexts[i].ordinal = i;
+    for (int i = 0; i < kMostGpus; ++i) {
+      contexts[i].ordinal = legacy[i].ordinal = i;
+      streams.insert(&legacy[i]);
+    }
   }
   std::recursive_mutex mutex;
   std::unique_ptr<Memory> memory = Memory::create();
@@ -69,6 +72,7 @@ struct Gpu {
   cuda::Chip chip;
   std::string error;                // what kEmulatorError was the last time
   std::map<char*, int64_t> pinned;  // host memory: begin, bytes
+  cuda::DriverStream legacy[kMostGpus];  // each GPU's default stream
   std::set<cuda::DriverStream*> streams;
   Order order = Order::forwards;
   DriverCounts counts;
@@ -81,7 +85,10 @@ int failed(const Status& s);
 // The GPU of this thread's current context; negative where there is none.
 int current_gpu();
 inline bool no_context() { return current_gpu() < 0; }
-// The GPU that a stream belongs to; negative for a handle that is none.
+// The stream of a handle, which may be CU_STREAM_LEGACY, the default stream of the current context; null for a handle that is
+// none. Null itself is one to the driver, but nobody here means that. REQUIRES: the lock.
+cuda::DriverStream* find_stream(cuda::StreamHandle s);
+// The GPU that it belongs to; negative where there is none.
 int gpu_of(cuda::StreamHandle s);
 // Where bytes of that GPU lie; the memory of another is out of its reach.
 Result<char*> reach(int ordinal, const void* address, int64_t bytes);

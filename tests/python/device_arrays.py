@@ -247,6 +247,8 @@ def test_arrays_of_ours_are_taken_by_both_protocols(gpu, model):
     assert interface["shape"] == (5, 8) and interface["typestr"] == "<f4" and interface["version"] == 3
     assert np.array_equal(gpu.read(interface["data"][0], (5, 8), np.float32), expected(x))
     assert '"dltensor"' in repr(y.__dlpack__()) and '"dltensor_versioned"' in repr(y.__dlpack__(max_version=(1, 0)))
+    with pytest.raises(TypeError, match=r"numpy\(\)"):
+        np.asarray(y)
     assert y.__dlpack__(stream="1") and y.__dlpack__(stream=-1)
     with pytest.raises(BufferError):
         y.__dlpack__(dl_device=(1, 0))
@@ -326,6 +328,17 @@ def test_a_run_is_put_on_the_callers_stream(gpu, model, unset, named):
         if EMULATED and k == 0:
             assert (y.read() == -1).all()  # nobody has waited
         assert np.array_equal(y.read(stream), expected(floats(6, 8, start=k)))
+
+
+def test_the_default_stream(gpu, model, unset):
+    """0, as torch calls it, is 1 to the driver."""
+    x, y = Lender(gpu, np.zeros((6, 8), np.float32)), unset(6)
+    y.read()
+    bound = model.bind(x=x, y=y)
+    for k, stream in enumerate((0, TorchStream(0), 1)):
+        x.write(floats(6, 8, start=k), 1)
+        bound.execute(stream)
+        assert np.array_equal(y.read(1), expected(floats(6, 8, start=k)))
 
 
 def test_another_stream_waits_for_the_last(gpu, model, unset):

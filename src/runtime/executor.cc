@@ -37,6 +37,24 @@ Status Executor::prepare(const std::vector<Shape>& input_shapes) {
   return binding_for(inputs).status();
 }
 
+Result<MemoryUse> Executor::memory_for(const std::vector<Shape>& input_shapes, const std::vector<bool>& outputs_there) {
+  TRY(prepare(input_shapes));
+  const Binding& b = *bindings_.front();
+  const auto arena = [&](Place p) {
+    const int64_t need = std::max<int64_t>(b.memory[int(p)].peak + b.scratch[int(p)], 64);
+    return arena_[int(p)] ? std::max(need, arena_[int(p)]->size()) : need;
+  };
+  if (!plan_.split) return MemoryUse{0, arena(Place::device)};
+  MemoryUse use{plan_.device->allocation_bytes(arena(Place::device)), arena(Place::host)};
+  for (size_t j = 0; j < outputs_there.size(); ++j) {
+    const ValueId v = plan_.graph.outputs[j];
+    const auto r = size_t(plan_.root[size_t(v)]);
+    if (outputs_there[j] || b.output_of[r] != int(j) || plan_.place[r] != Place::device) continue;
+    use.device += plan_.device->allocation_bytes(std::max<int64_t>(byte_size(plan_.graph.info(v).dtype, num_elements(b.shape[size_t(v)])), 1));
+  }
+  return use;
+}
+
 Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const RunOptions& options) {
   const Graph& g = plan_.graph;
   if (inputs.size() != g.inputs.size()) return invalid_argument("takes ", g.inputs.size(), " inputs, ", inputs.size(), " are given");
@@ -57,6 +75,10 @@ Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& out
   TRY(run_bound(b, symbols));
   return finish_outputs(b, outputs, options);
 }
+
+// Whether kernels take a caller's memory where it is. Those of a device with memory of its own count on 16 bytes, as allocations
+// have them; a slice of one may lie anywhere.
+static bool usable(const Tensor& t) { return t.memory() == kHostMemory || reinterpret_cast<uintptr_t>(t.data()) % 16 == 0; }
 
 // ---- operands ----------------------------------------------------------------------------------------------------
 
@@ -99,7 +121,7 @@ Status Executor::choose_targets(const Binding& b, std::vector<Tensor>& outputs, 
     const Place p = plan_.place[v];
     const bool here = plan_.memory(p) == kHostMemory || options.outputs_on_device;
     if (!outputs[j] && here) outputs[j] = TRY(allocate(t, shape, p));
-    if (outputs[j] && outputs[j].memory() == plan_.memory(p)) {
+    if (outputs[j] && outputs[j].memory() == plan_.memory(p) && usable(outputs[j])) {
       targets_[j] = outputs[j];
       continue;
     }
@@ -160,7 +182,7 @@ Status Executor::place(Binding& b, const std::vector<Tensor>& inputs, const std:
     const auto i = size_t(std::find(g.inputs.begin(), g.inputs.end(), node.inputs[0]) - g.inputs.begin());
     const auto copy = size_t(node.outputs[0]);
     b.steps[n].source = i;
-    b.steps[n].skip = inputs[i].memory() != kHostMemory && b.output_of[copy] < 0;
+    b.steps[n].skip = inputs[i].memory() != kHostMemory && usable(inputs[i]) && b.output_of[copy] < 0;
     if (b.steps[n].skip) of_root[copy] = inputs[i].data();
   }
   for (size_t v = 0; v < g.values.size(); ++v) b.data[v] = of_root[size_t(plan_.root[v])];

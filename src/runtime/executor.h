@@ -44,6 +44,10 @@ class Executor {
   // Binds to these input shapes without running, so that planned_peak() tells what they need.
   Status prepare(const std::vector<Shape>& input_shapes);
 
+  // What runs of these shapes will take: arenas, and memory of the device from which outputs are brought to the host, which
+  // is those that are not `there` already. Sizes that only the data decides are not counted.
+  Result<MemoryUse> memory_for(const std::vector<Shape>& input_shapes, const std::vector<bool>& outputs_there);
+
   // Bytes of the device's arena for the shapes of the last run, and what no plan can go below.
   int64_t arena_bytes() const;
   int64_t planned_peak() const;

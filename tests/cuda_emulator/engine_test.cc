@@ -157,5 +157,33 @@ TEST_F(CudaEngine, Fp16KeepsWhatIsTooLarge) {
   for (int64_t i = 0; i < want.size(); ++i) EXPECT_NEAR(y[0].at(i), want.at(i), 5e-3 * largest) << i;
 }
 
+TEST_F(CudaEngine, MemoryIsWhatWasForetold) {
+  // A weight that a kernel reads, two steps with a value between them, and an output that is brought to the host.
+  const int64_t before = driver_counts().bytes;
+  build(R"(graph "g" (%x: f32[n, 6]) -> (%y) {
+    const %w: f32[6] = random 1
+    %a = Add(%x, %w)
+    %c = Transpose(%a) {perm=[1, 0]}
+    %y = Exp(%c)
+  })");
+  int64_t code = 0;
+  for (const StepPlan& s : context_->engine().content().steps)
+    if (s.image.backend == "cuda") code += s.image.data[0].bytes();
+  const int64_t loaded = context_->engine().memory().device;
+  EXPECT_EQ(driver_counts().bytes - before, loaded - code);  // this driver keeps code elsewhere
+  for (const int64_t n : {100, 5000}) {
+    const MemoryUse use = context_->executor().memory_for({{n, 6}}, {false}).value();
+    const Tensor x = random_input(DType::f32, {n, 6}, 1).value();
+    std::vector<Tensor> y(1, Tensor::make(DType::f32, {6, n}));
+    ASSERT_TRUE(context_->run({x}, y).ok());
+    const MemoryUse after = context_->executor().memory_for({{n, 6}}, {false}).value();
+    EXPECT_EQ(after.device, use.device);
+    EXPECT_EQ(after.host, use.host);
+    // Later arenas take the place of earlier ones, which the pool keeps.
+    if (n > 100) continue;
+    EXPECT_EQ(driver_counts().bytes - before, loaded - code + use.device);
+  }
+}
+
 }  // namespace
 }  // namespace tenon::emulator

@@ -16,11 +16,14 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
 
   std::string description() const override;
   MemoryId memory() const override { return memory_id_; }
+  DLPackDevice dlpack_device() const override { return {2, ordinal_}; }
+  Result<MemoryId> owner_of(const void* address) const override;
   std::shared_ptr<Buffer> allocate(int64_t bytes) override;
+  int64_t allocation_bytes(int64_t bytes) const override { return MemoryPool::block_bytes(bytes); }
   std::shared_ptr<Buffer> allocate_staging(int64_t bytes) override;
   Status copy(Stream& stream, void* to, const void* from, int64_t bytes, Copy direction) override;
   Result<std::unique_ptr<Stream>> create_stream(int threads) override;
-  Result<std::unique_ptr<Stream>> wrap_stream(void* handle) override;
+  Status synchronize() override;
   Result<std::unique_ptr<Kernel>> load(const KernelSource& source) override;
 
   // ---- for the other files of this folder ----
@@ -74,6 +77,7 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
 struct LoadedModule {
   std::shared_ptr<CudaDevice> device;
   Module module = nullptr;
+  int64_t bytes = 0;  // of the image; the driver does not tell what it takes on the device
   ~LoadedModule();
   // Errors: data_loss.
   Result<Function> function(const std::string& name) const;

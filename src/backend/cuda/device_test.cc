@@ -418,7 +418,8 @@ TEST_F(CudaDeviceTest, SmallIm2colMapsLoseTheBitThatOldDriversSet) {
 TEST_F(CudaDeviceTest, ARecordingIsCapturedAsideAndReplayedOnTheStream) {
   auto d = open();
   auto kernel = take(d->load(Step(simple_recipe(), "recorded").source()));
-  auto stream = take(d->wrap_stream(nullptr));  // the default stream, which cannot be captured
+  auto stream = take(d->create_stream(1));
+  ASSERT_TRUE(stream->redirect(reinterpret_cast<void*>(1)).ok());  // the default stream, which cannot be captured
   auto launch = take(kernel->bind(Bound(8).in, Bound(8).out, *stream));
   ASSERT_TRUE(stream->begin_recording().ok());
   EXPECT_FALSE(stream->begin_recording().ok());
@@ -431,7 +432,7 @@ TEST_F(CudaDeviceTest, ARecordingIsCapturedAsideAndReplayedOnTheStream) {
   ASSERT_TRUE(recording.ok());
   EXPECT_EQ(count("begin_capture 1"), 1);
   ASSERT_TRUE((*recording)->replay().ok());
-  EXPECT_EQ(count("graph_launch 0"), 1);
+  EXPECT_EQ(count("graph_launch 1"), 1);
   fake::state().fails["stream_synchronize"] = kIllegalAddress;
   EXPECT_NE(stream->synchronize().message().find("Expand 'recorded'"), std::string::npos);
   recording = Status(Code::cancelled, "");
@@ -465,13 +466,56 @@ TEST_F(CudaDeviceTest, ALongListOfNodesIsCutShort) {
 TEST_F(CudaDeviceTest, AStreamOfTheCallersIsNotDestroyed) {
   auto d = open();
   auto kernel = take(d->load(Step(simple_recipe()).source()));
-  auto stream = take(d->wrap_stream(reinterpret_cast<void*>(0x77)));
+  auto stream = take(d->create_stream(1));
+  ASSERT_TRUE(stream->redirect(reinterpret_cast<void*>(0x77)).ok());
   auto launch = take(kernel->bind(Bound(8).in, Bound(8).out, *stream));
   ASSERT_TRUE(launch->run(Addresses().args(*stream)).ok());
   EXPECT_EQ(fake::state().config.stream, reinterpret_cast<StreamHandle>(0x77));
   launch.reset(), stream.reset();
-  EXPECT_EQ(count("stream_destroy"), 0);
+  EXPECT_EQ(count("stream_destroy"), 1);  // its own
   EXPECT_EQ(count("synchronize_context"), 1);
+}
+
+TEST_F(CudaDeviceTest, WorkStaysInOrderWhenTheStreamChanges) {
+  auto d = open();
+  auto kernel = take(d->load(Step(simple_recipe()).source()));
+  auto stream = take(d->create_stream(1));
+  auto* const own = stream->handle();
+  auto launch = take(kernel->bind(Bound(8).in, Bound(8).out, *stream));
+  void *const a = reinterpret_cast<void*>(0x77), *const b = reinterpret_cast<void*>(0x78);
+  ASSERT_TRUE(stream->redirect(a).ok());
+  EXPECT_EQ(count("stream_wait"), 0);  // nothing to wait for
+  ASSERT_TRUE(launch->run(Addresses().args(*stream)).ok());
+  ASSERT_TRUE(stream->redirect(a).ok());
+  EXPECT_EQ(count("stream_wait"), 0);
+  ASSERT_TRUE(stream->redirect(b).ok());
+  EXPECT_EQ(count("event_record 119"), 1);
+  EXPECT_EQ(count("stream_wait 120"), 1);
+  ASSERT_TRUE(stream->wait_for(a).ok());
+  EXPECT_EQ(count("stream_wait 120"), 2);
+  ASSERT_TRUE(stream->redirect(nullptr).ok());
+  EXPECT_EQ(stream->handle(), own);
+  EXPECT_EQ(count("stream_wait"), 3);
+  ASSERT_TRUE(stream->synchronize().ok());
+  ASSERT_TRUE(stream->redirect(a).ok());
+  EXPECT_EQ(count("stream_wait"), 3);
+  launch.reset(), stream.reset();
+  EXPECT_EQ(count("event_create"), count("event_destroy"));
+}
+
+TEST_F(CudaDeviceTest, AddressesTellWhoseTheyAre) {
+  auto d = open();
+  const char here[4] = "abc";
+  EXPECT_EQ(take(d->owner_of(here)), kHostMemory);
+  EXPECT_EQ(take(d->owner_of(nullptr)), kHostMemory);
+  auto there = d->allocate(1000);
+  EXPECT_EQ(take(d->owner_of(static_cast<char*>(there->data()) + 999)), d->memory());
+  fake::state().owner = 3;
+  auto other = d->owner_of(there->data());
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.status().code(), Code::invalid_argument);
+  EXPECT_NE(other.status().message().find("of GPU 3, the engine runs on GPU 0"), std::string::npos);
+  EXPECT_EQ(d->allocation_bytes(1000), 1024);
 }
 
 }  // namespace

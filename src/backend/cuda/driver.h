@@ -46,8 +46,10 @@ struct LaunchConfig {
 static_assert(sizeof(LaunchAttribute) == 72 && sizeof(LaunchConfig) == 56);
 constexpr int kAttributeCluster = 4, kAttributeProgrammatic = 6;                            // LaunchAttribute::id
 constexpr int kMultiprocessors = 16, kCapabilityMajor = 75, kCapabilityMinor = 76, kPageableAccess = 88, kSharedPerBlock = 97;
+constexpr int kPointerMemoryType = 2, kPointerIsManaged = 8, kPointerOrdinal = 9;           // pointer_attribute
+constexpr unsigned kMemoryOfHost = 1, kMemoryOfDevice = 2;                                  // kPointerMemoryType
 constexpr int kMaxDynamicShared = 8, kNonPortableCluster = 14;                              // function_attribute
-constexpr unsigned kStreamNonBlocking = 1;
+constexpr unsigned kStreamNonBlocking = 1, kEventWithoutTime = 2;
 constexpr int kCaptureThreadLocal = 1;
 
 // Results; 0 is success.
@@ -69,6 +71,7 @@ constexpr int kErrorOutOfMemory = 2, kErrorNoDevice = 100, kErrorInvalidImage = 
   X(synchronize_context, cuCtxSynchronize, ())                                                                     \
   X(alloc, cuMemAlloc_v2, (DevicePtr * address, size_t bytes))                                                     \
   X(free, cuMemFree_v2, (DevicePtr address))                                                                       \
+  X(pointer_attribute, cuPointerGetAttribute, (void* value, int attribute, DevicePtr address))                     \
   X(host_alloc, cuMemHostAlloc, (void** address, size_t bytes, unsigned flags))                                    \
   X(host_free, cuMemFreeHost, (void* address))                                                                     \
   X(copy_to_device, cuMemcpyHtoD_v2, (DevicePtr to, const void* from, size_t bytes))                               \
@@ -78,6 +81,7 @@ constexpr int kErrorOutOfMemory = 2, kErrorNoDevice = 100, kErrorInvalidImage = 
   X(stream_create, cuStreamCreate, (StreamHandle * stream, unsigned flags))                                        \
   X(stream_destroy, cuStreamDestroy_v2, (StreamHandle stream))                                                     \
   X(stream_synchronize, cuStreamSynchronize, (StreamHandle stream))                                                \
+  X(stream_wait, cuStreamWaitEvent, (StreamHandle stream, EventHandle event, unsigned flags))                      \
   X(event_create, cuEventCreate, (EventHandle * event, unsigned flags))                                            \
   X(event_record, cuEventRecord, (EventHandle event, StreamHandle stream))                                         \
   X(event_synchronize, cuEventSynchronize, (EventHandle event))                                                    \

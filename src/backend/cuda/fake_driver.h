@@ -14,6 +14,7 @@ struct State {
   std::vector<std::string> calls;         // in order, without those that only ask
   std::map<std::string, int> fails;       // the next call of this name gives this error
   int major = 9, minor = 0, gpus = 1;
+  int owner = 0;                          // whose all memory of the devices is
   bool pageable_access = false;
   // Of the last launch:
   LaunchConfig config{};
@@ -81,6 +82,12 @@ inline const Driver& driver() {
       std::free(reinterpret_cast<void*>(p));
       return note("free");
     };
+    f.pointer_attribute = [](void* value, int what, DevicePtr p) {
+      auto it = blocks().upper_bound(p);
+      if (it == blocks().begin() || p >= std::prev(it)->first + std::prev(it)->second) return 1;
+      *static_cast<int*>(value) = what == kPointerMemoryType ? int(kMemoryOfDevice) : what == kPointerOrdinal ? state().owner : 0;
+      return 0;
+    };
     f.host_alloc = [](void** p, size_t bytes, unsigned) { return *p = std::malloc(bytes), note("host_alloc"); };
     f.host_free = [](void* p) { return std::free(p), note("host_free"); };
     f.copy_to_device = [](DevicePtr to, const void* from, size_t n) { return std::memcpy(reinterpret_cast<void*>(to), from, n), note("copy_to_device"); };
@@ -93,6 +100,7 @@ inline const Driver& driver() {
     };
     f.stream_destroy = [](StreamHandle) { return note("stream_destroy"); };
     f.stream_synchronize = [](StreamHandle) { return note("stream_synchronize"); };
+    f.stream_wait = [](StreamHandle s, EventHandle, unsigned) { return note(cat("stream_wait ", uint64_t(reinterpret_cast<uintptr_t>(s)))); };
     f.event_create = [](EventHandle* e, unsigned) { return *e = reinterpret_cast<EventHandle>(11), note("event_create"); };
     f.event_record = [](EventHandle, StreamHandle s) { return note(cat("event_record ", uint64_t(reinterpret_cast<uintptr_t>(s)))); };
     f.event_synchronize = [](EventHandle) { return note("event_synchronize"); };

@@ -52,20 +52,15 @@ class CudaMark : public Mark {
 
 }  // namespace
 
-CudaStream::CudaStream(std::shared_ptr<CudaDevice> device, StreamHandle handle, bool owned)
-    : device_(std::move(device)), handle_(handle), owned_(owned), progress_(device_->pool().add_stream()) {}
+CudaStream::CudaStream(std::shared_ptr<CudaDevice> device, StreamHandle own)
+    : device_(std::move(device)), own_(own), handle_(own), progress_(device_->pool().add_stream()) {}
 
 Result<std::unique_ptr<Stream>> CudaStream::create(std::shared_ptr<CudaDevice> device) {
   TRY(device->alive());
   CudaDevice::Current current(*device);
   StreamHandle handle = nullptr;
   if (const int error = device->driver().stream_create(&handle, kStreamNonBlocking)) return device->failed(error, "create a stream");
-  return std::unique_ptr<Stream>(new CudaStream(std::move(device), handle, true));
-}
-
-Result<std::unique_ptr<Stream>> CudaStream::wrap(std::shared_ptr<CudaDevice> device, StreamHandle handle) {
-  TRY(device->alive());
-  return std::unique_ptr<Stream>(new CudaStream(std::move(device), handle, false));
+  return std::unique_ptr<Stream>(new CudaStream(std::move(device), handle));
 }
 
 CudaStream::~CudaStream() {
@@ -76,10 +71,36 @@ CudaStream::~CudaStream() {
     if (d.end_capture(capture_, &graph) == 0 && graph) d.graph_destroy(graph);
   }
   // Memory that was let go waits for this stream. A stream of the caller's may be gone already, so there all is waited for.
-  if (progress_->issued > progress_->done) owned_ ? d.stream_synchronize(handle_) : d.synchronize_context();
+  if (progress_->issued > progress_->done) handle_ == own_ ? d.stream_synchronize(own_) : d.synchronize_context();
   progress_->done = progress_->issued.load();
   if (capture_) d.stream_destroy(capture_);
-  if (owned_) d.stream_destroy(handle_);
+  if (order_) d.event_destroy(order_);
+  d.stream_destroy(own_);
+}
+
+Status CudaStream::put_in_order(StreamHandle first, StreamHandle then) {
+  TRY(device_->alive());
+  if (recording_) return internal_error("a stream does not change while it records");
+  const Driver& d = device_->driver();
+  CudaDevice::Current current(*device_);
+  if (!order_)
+    if (const int error = d.event_create(&order_, kEventWithoutTime)) return order_ = nullptr, device_->failed(error, "create an event");
+  if (const int error = d.event_record(order_, first)) return device_->failed(error, "record an event");
+  if (const int error = d.stream_wait(then, order_, 0)) return device_->failed(error, "put two streams in order");
+  return {};
+}
+
+Status CudaStream::redirect(void* handle) {
+  const StreamHandle to = handle ? static_cast<StreamHandle>(handle) : own_;
+  if (to == handle_) return {};
+  if (progress_->issued > progress_->done) TRY(put_in_order(handle_, to));
+  handle_ = to;
+  return {};
+}
+
+Status CudaStream::wait_for(void* handle) {
+  const auto first = static_cast<StreamHandle>(handle);
+  return first == handle_ ? Status() : put_in_order(first, handle_);
 }
 
 void CudaStream::issued(const NodeNames& nodes) {

@@ -82,6 +82,7 @@ class Lowering {
         step.fallback = true;
         if (data_decides(g_, node)) step.reason = cat("its result's size depends on data; ", step.reason);
       }
+      if (const std::string& slow = step.image.slow; !slow.empty()) step.reason += cat(step.reason.empty() ? "" : "; ", "slower than meant: ", slow);
       return step;
     }
     return Status(Code::no_kernel, cat("no backend has a kernel: ", step.reason), "tenon check MODEL.onnx");

@@ -68,6 +68,18 @@ Status Stream::begin_recording() { return internal_error("this stream does not r
 
 Result<std::unique_ptr<Recording>> Stream::end_recording() { return internal_error("this stream does not record"); }
 
+double Peaks::products(DType factors, bool round_to_tf32) const {
+  switch (bits(factors)) {
+    case 64: return f64;
+    case 32: return factors == DType::f32 && round_to_tf32 ? tf32 : f32;
+    case 16: return f16;
+    default: return is_float(factors) ? f8 : i8;
+  }
+}
+
+// Where nothing is known a profile shows times alone.
+Result<Peaks> Device::peaks(Stream&) { return Peaks{}; }
+
 Result<std::unique_ptr<Stream>> Device::wrap_stream(void*) {
   return invalid_argument("streams of ", description(), " cannot be handed in from outside").with_remedy("pass no stream");
 }

@@ -19,6 +19,8 @@ class CudaStream : public Stream {
   bool can_record() const override { return true; }
   Status begin_recording() override;
   Result<std::unique_ptr<Recording>> end_recording() override;
+  Status hold() override;
+  Status release() override;
 
   CudaDevice& device() { return *device_; }
   // Where work goes: the stream itself, or while recording the stream that is captured.
@@ -37,6 +39,9 @@ class CudaStream : public Stream {
   const bool owned_;
   StreamHandle capture_ = nullptr;
   bool recording_ = false;
+  // The stream goes on past hold() number n when this word of the host's, which the device reads, is n or more.
+  std::shared_ptr<Buffer> gate_;
+  uint32_t held_ = 0, released_ = 0;
   std::shared_ptr<Progress> progress_;
   std::vector<NodeNames> since_wait_, recorded_;
 };

@@ -23,6 +23,7 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   const Status stopped(Code::cancelled, "the build was interrupted; nothing was written");
   auto report = [&](const char* stage, int64_t done, int64_t total) { return !progress || progress(stage, done, total); };
   const Compilers compilers = TRY(create_compilers(options.device, options.target));
+  TRY(compilers[0]->ready());
   const std::vector<std::string> precisions = compilers[0]->precisions();
   if (std::find(precisions.begin(), precisions.end(), options.precision) == precisions.end())
     return Status(Code::invalid_argument, cat("precision '", escape(options.precision), "' is not built yet for ", compilers[0]->target(), "; there is: ", join(precisions, ", ")),

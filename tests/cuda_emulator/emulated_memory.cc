@@ -11,6 +11,7 @@ namespace calls {
 
 int alloc(DevicePtr* p, size_t bytes) {
   if (no_context()) return kNoContext;
+  if (gpu().dead) return kIllegalAddress;
   if (!bytes) return kInvalidValue;
   void* at = gpu().memory->allocate(int64_t(bytes));
   *p = reinterpret_cast<DevicePtr>(at);

@@ -10,6 +10,7 @@ using cuda::Work;
 
 int enqueue(cuda::StreamHandle s, Work work) {
   Lock lock(gpu().mutex);
+  if (gpu().dead) return kIllegalAddress;
   if (!s) return kInvalidHandle;  // the default stream would wait for all others: nobody means that
   (s->capturing ? s->captured : s->queue).push_back(std::move(work));
   return 0;
@@ -40,7 +41,13 @@ int stream_synchronize(StreamHandle s) {
   Lock lock(gpu().mutex);
   if (!gpu().streams.contains(s)) return kInvalidHandle;
   if (s->capturing) return kCaptureUnsupported;
+  if (gpu().dead) return kIllegalAddress;
   drain(*s);
+  if (!s->error.ok() && gpu().faults_are_fatal) {
+    failed(std::exchange(s->error, {}));
+    gpu().dead = true;
+    return kIllegalAddress;
+  }
   return failed(std::exchange(s->error, {}));
 }
 int stream_destroy(StreamHandle s) {
@@ -54,6 +61,11 @@ int synchronize_context() {
   for (DriverStream* s : gpu().streams)
     if (!s->capturing) drain(*s);
   return 0;
+}
+// Marks work off the queue before the host could let it go on, so this waits for nothing.
+int stream_wait_value(StreamHandle s, DevicePtr at, unsigned, unsigned) {
+  Lock lock(gpu().mutex);
+  return !gpu().streams.contains(s) || s->capturing ? kInvalidHandle : at ? 0 : kInvalidValue;
 }
 // The queue is worked off here, so that the clock tells what the work took.
 int event_record(EventHandle e, StreamHandle s) {

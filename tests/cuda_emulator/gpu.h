@@ -48,6 +48,7 @@ namespace tenon::emulator {
 constexpr int kInvalidValue = 1, kNoContext = 201, kInvalidHandle = 400, kCaptureUnsupported = 900;
 // No number of the driver's: what went wrong is in the text.
 constexpr int kEmulatorError = 90001;
+constexpr int kIllegalAddress = 700;
 
 // Whatever happens on the GPU happens under its lock: one kernel at a time.
 struct Gpu {
@@ -59,6 +60,7 @@ struct Gpu {
   std::map<char*, int64_t> pinned;  // host memory: begin, bytes
   std::set<cuda::DriverStream*> streams;
   Order order = Order::forwards;
+  bool faults_are_fatal = false, dead = false;
   DriverCounts counts;
 };
 Gpu& gpu();

@@ -32,7 +32,8 @@ Status StepTimer::begin(bool on_device, bool hold) {
     began_ = now();
     return {};
   }
-  if (!hold || held_ >= Stream::kMostHeld) TRY(release());
+  constexpr int kMostSteps = Stream::kMostHeld / 4;  // a step is a few launches and a mark
+  if (!hold || held_ >= kMostSteps) TRY(release());
   if (hold && held_ == 0) {
     TRY(stream_->hold());
     holding_ = true;

@@ -171,7 +171,9 @@ TEST_F(CudaEngine, StepsAreTimedWithoutWaiting) {
   for (const StepTime& t : times) {
     EXPECT_GE(t.seconds, 0);
     (t.on_device ? on_device : on_host)++;
-    if (t.node && t.node->op->name == "NonZero") EXPECT_FALSE(t.on_device);
+    if (t.node && t.node->op->name == "NonZero") {
+      EXPECT_FALSE(t.on_device);
+    }
     if (!t.node || t.node->op->name != "Relu") continue;
     EXPECT_TRUE(t.on_device);
     EXPECT_EQ(t.in, (std::vector<Operand>{{DType::f32, {4, 6}}}));

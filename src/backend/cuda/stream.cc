@@ -85,8 +85,13 @@ CudaStream::~CudaStream() {
   if (owned_) d.stream_destroy(handle_);
 }
 
+void CudaStream::count_queued() {
+  if (held_ != released_ && ++queued_ >= kMostHeld) (void)release();
+}
+
 void CudaStream::issued(const NodeNames& nodes) {
   ++progress_->issued;
+  count_queued();
   if (!nodes) return;
   std::vector<NodeNames>& list = recording_ ? recorded_ : since_wait_;
   // A caller's own stream may never be waited for here.
@@ -134,6 +139,7 @@ Status CudaStream::hold() {
   if (error == kErrorNotSupported) return {};
   if (error) return device_->failed(error, "hold a stream");
   ++held_;
+  queued_ = 0;
   issued(nullptr);
   return {};
 }
@@ -154,6 +160,7 @@ Result<std::unique_ptr<Mark>> CudaStream::mark() {
   if (const int error = d.event_create(&event, 0)) return device_->failed(error, "create an event");
   auto mark = std::make_unique<CudaMark>(device_, event);
   if (const int error = d.event_record(event, handle_)) return device_->failed(error, "record an event");
+  count_queued();
   return std::unique_ptr<Mark>(std::move(mark));
 }
 

@@ -33,6 +33,8 @@ class CudaStream : public Stream {
  private:
   CudaStream(std::shared_ptr<CudaDevice> device, StreamHandle handle, bool owned);
   std::string names_of_work() const;
+  // A full queue would let the next launch wait for a stream that waits for the host: it goes on long before.
+  void count_queued();
 
   std::shared_ptr<CudaDevice> device_;
   const StreamHandle handle_;
@@ -42,6 +44,7 @@ class CudaStream : public Stream {
   // The stream goes on past hold() number n when this word of the host's, which the device reads, is n or more.
   std::shared_ptr<Buffer> gate_;
   uint32_t held_ = 0, released_ = 0;
+  int queued_ = 0;  // launches, copies and marks since hold()
   std::shared_ptr<Progress> progress_;
   std::vector<NodeNames> since_wait_, recorded_;
 };

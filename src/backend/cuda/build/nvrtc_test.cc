@@ -162,7 +162,9 @@ TEST_F(Nvrtc, TheCacheDropsWhatWasUsedLongestAgo) {
       for (int i = 0; i < 8; ++i) {
         std::string cubin, log;
         write_cached(key(100 * t + i), large, "log");
-        if (read_cached(key(100 * t + i), cubin, log)) EXPECT_EQ(cubin, large);
+        if (read_cached(key(100 * t + i), cubin, log)) {
+          EXPECT_EQ(cubin, large);
+        }
       }
     });
   for (std::thread& t : threads) t.join();

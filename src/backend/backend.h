@@ -62,6 +62,12 @@ class Stream {
   virtual bool can_record() const { return false; }
   virtual Status begin_recording();
   virtual Result<std::unique_ptr<Recording>> end_recording();
+  // After hold() work only queues up, until release() or synchronize(), so that what comes after a mark need not wait for
+  // the host. Nothing to do where launches are done when they return. A queue is not endless: release it after kMostHeld
+  // launches and marks.
+  static constexpr int kMostHeld = 256;
+  virtual Status hold() { return {}; }
+  virtual Status release() { return {}; }
 };
 
 struct LaunchArgs {
@@ -107,6 +113,17 @@ struct KernelSource {
   const KernelImage& image;
 };
 
+// What a device can do at most in a second, which a kernel's time is held against. 0: not known.
+struct Peaks {
+  std::string source;     // where the figures are from: "measured", "132 SMs at 1.98 GHz, 6144 bits at 3.20 GHz"
+  double bytes = 0;       // from and to memory
+  double arithmetic = 0;  // flop outside of sums of products, in f32
+  // Flop in sums of products by the type of the factors. f16 is bf16's too, f8 and i8 those of all types of 8 bits.
+  double f64 = 0, f32 = 0, tf32 = 0, f16 = 0, f8 = 0, i8 = 0;
+
+  double products(DType factors, bool round_to_tf32 = false) const;
+};
+
 // From where to where Device::copy copies; `device` is this device's own memory.
 enum class Copy : uint8_t { host_to_device, device_to_host, device_to_device };
 
@@ -139,6 +156,8 @@ class Device {
   // Waits for all work on the device, whoever put it there.
   virtual Status synchronize() { return {}; }
   virtual Result<std::unique_ptr<Kernel>> load(const KernelSource& source) = 0;
+  // May measure, for a tenth of a second at most. `stream` is one of create_stream() that nothing is on.
+  virtual Result<Peaks> peaks(Stream& stream);
 };
 
 // Opens a backend's device for an engine built for `target` ("cpu:avx512", "cuda:sm_90a"). Errors: unavailable,

@@ -94,6 +94,18 @@ Status Stream::redirect(void* handle) {
 
 Status Stream::wait_for(void*) { return redirect(this); }
 
+double Peaks::products(DType factors, bool round_to_tf32) const {
+  switch (bits(factors)) {
+    case 64: return f64;
+    case 32: return factors == DType::f32 && round_to_tf32 ? tf32 : f32;
+    case 16: return f16;
+    default: return is_float(factors) ? f8 : i8;
+  }
+}
+
+// Where nothing is known a profile shows times alone.
+Result<Peaks> Device::peaks(Stream&) { return Peaks{}; }
+
 Status Kernel::run_dynamic(std::span<const Tensor>, std::vector<Tensor>&, const RunSubgraph&) const {
   return internal_error("this kernel needs to know its output shapes");
 }

@@ -47,6 +47,7 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
     return report("tune", p.done, p.total);
   };
   const Compilers compilers = TRY(create_compilers(options.device, options.target));
+  TRY(compilers[0]->ready());
   const std::vector<std::string> precisions = compilers[0]->precisions();
   if (std::find(precisions.begin(), precisions.end(), options.precision) == precisions.end())
     return Status(Code::invalid_argument, cat("precision '", escape(options.precision), "' is not built yet for ", compilers[0]->target(), "; there is: ", join(precisions, ", ")),

@@ -71,7 +71,11 @@ int device_attribute(int* value, int attribute, int) {
   }
 }
 int retain_context(Context* c, int device) { return *c = &gpu().contexts[device], 0; }
-int release_context(int) { return 0; }
+int release_context(int) {
+  Lock lock(gpu().mutex);
+  gpu().dead = false;
+  return 0;
+}
 int push_context(Context c) {
   contexts_of_thread.push_back(c);
   return 0;
@@ -83,13 +87,13 @@ int pop_context(Context* c) {
   return 0;
 }
 int error_name(int error, const char** name) {
-  *name = error == kEmulatorError ? "emulator" : error == kInvalidValue ? "CUDA_ERROR_INVALID_VALUE" : "an error";
+  *name = error == kEmulatorError ? "emulator" : error == kIllegalAddress ? "CUDA_ERROR_ILLEGAL_ADDRESS" : error == kInvalidValue ? "CUDA_ERROR_INVALID_VALUE" : "an error";
   return 0;
 }
 int error_text(int error, const char** text) {
   static thread_local std::string mine;
   Lock lock(gpu().mutex);
-  mine = error == kEmulatorError ? gpu().error : cat("number ", error);
+  mine = error == kEmulatorError || error == kIllegalAddress ? gpu().error : cat("number ", error);
   *text = mine.c_str();
   return 0;
 }
@@ -122,6 +126,11 @@ void install(const std::string& chip, int gpus) {
 void set_order(Order order) {
   Lock lock(gpu().mutex);
   gpu().order = order;
+}
+
+void set_fatal_faults(bool fatal) {
+  Lock lock(gpu().mutex);
+  gpu().faults_are_fatal = fatal;
 }
 
 DriverCounts driver_counts() {

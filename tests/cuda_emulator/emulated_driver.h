@@ -21,6 +21,10 @@ const cuda::Driver& driver();
 // In the place of NVRTC: the "machine code" is the source itself.
 Result<cuda::Compiled> compile_for_emulator(const std::string& source, const cuda::Chip& chip, const cuda::NvrtcOptions& options);
 
+// Whether an error of a kernel is CUDA_ERROR_ILLEGAL_ADDRESS and ends its context, as on a GPU: every call fails until the
+// context has been released.
+void set_fatal_faults(bool fatal);
+
 // Memory of the first GPU that ends where a page begins that faults, or up to 15 bytes before; 16-byte aligned and no more
 // than that. `memory` is its Device::memory(). Null when there is none.
 std::shared_ptr<Buffer> allocate_guarded(int64_t bytes, MemoryId memory);

@@ -18,6 +18,7 @@ static bool is_pinned(const void* p) {
 
 int alloc(DevicePtr* p, size_t bytes) {
   if (no_context()) return kNoContext;
+  if (gpu().dead) return kIllegalAddress;
   if (!bytes) return kInvalidValue;
   void* at = gpu().memory->allocate(int64_t(bytes), 64, current_gpu());
   *p = reinterpret_cast<DevicePtr>(at);

@@ -10,6 +10,7 @@ using cuda::Work;
 
 int enqueue(cuda::StreamHandle s, Work work) {
   Lock lock(gpu().mutex);
+  if (gpu().dead) return kIllegalAddress;
   s = find_stream(s);
   if (!s) return kInvalidHandle;
   (s->capturing ? s->captured : s->queue).push_back(std::move(work));
@@ -42,7 +43,13 @@ int stream_synchronize(StreamHandle s) {
   s = find_stream(s);
   if (!s) return kInvalidHandle;
   if (s->capturing) return kCaptureUnsupported;
+  if (gpu().dead) return kIllegalAddress;
   drain(*s);
+  if (!s->error.ok() && gpu().faults_are_fatal) {
+    failed(std::exchange(s->error, {}));
+    gpu().dead = true;
+    return kIllegalAddress;
+  }
   return failed(std::exchange(s->error, {}));
 }
 int stream_destroy(StreamHandle s) {
@@ -56,6 +63,12 @@ int synchronize_context() {
   for (DriverStream* s : gpu().streams)
     if (!s->capturing) drain(*s);
   return 0;
+}
+// Marks work off the queue before the host could let it go on, so this waits for nothing.
+int stream_wait_value(StreamHandle s, DevicePtr at, unsigned, unsigned) {
+  Lock lock(gpu().mutex);
+  s = find_stream(s);
+  return !s || s->capturing ? kInvalidHandle : at ? 0 : kInvalidValue;
 }
 // Where the time is wanted the queue is worked off here, so that the clock tells what the work took.
 int event_record(EventHandle e, StreamHandle s) {

@@ -54,6 +54,7 @@ namespace tenon::emulator {
 constexpr int kInvalidValue = 1, kNoContext = 201, kInvalidHandle = 400, kCaptureUnsupported = 900;
 // No number of the driver's: what went wrong is in the text.
 constexpr int kEmulatorError = 90001;
+constexpr int kIllegalAddress = 700;
 
 constexpr int kMostGpus = 4;
 
@@ -75,6 +76,7 @@ struct Gpu {
   cuda::DriverStream legacy[kMostGpus];  // each GPU's default stream
   std::set<cuda::DriverStream*> streams;
   Order order = Order::forwards;
+  bool faults_are_fatal = false, dead = false;
   DriverCounts counts;
 };
 Gpu& gpu();

@@ -398,7 +398,7 @@ def test_ops():
     ops = {(o["domain"], o["name"]): o for o in found["operators"]}
     assert len(ops) == found["count"] >= 175
     conv = ops["ai.onnx", "Conv"]
-    assert set(conv["devices"]) >= {"cpu", "reference"} and conv["since"] <= 7 <= conv["version"] and "f32" in conv["inputs"][0]["types"]
+    assert set(conv["devices"]) == {"cpu", "cuda", "reference"} and conv["since"] <= 7 <= conv["version"] and "f32" in conv["inputs"][0]["types"]
     assert "ReduceSum" in tenon("ops", "Reduce*").stdout
     one, none = tenon("ops", "Softmax"), tenon("ops", "Nothing*")
     assert "1 operator." in one.stdout + one.stderr and "0 operators." in none.stdout + none.stderr
@@ -419,6 +419,7 @@ def test_doctor():
     found = tenon_json("doctor", schema="tenon.doctor/1")
     assert found["cpu"]["cores"] >= 1 and {d["name"] for d in found["devices"]} >= {"cpu", "reference"} and found["driver"] and found["nvrtc"]
     assert "cpu:" in tenon("doctor").stdout
+    assert found["kernel_cache"]["limit"] > 0 and "TENON_CACHE_MIB" in tenon("doctor").stdout
 
 
 def test_profile(engine, tmp_path):
@@ -426,8 +427,21 @@ def test_profile(engine, tmp_path):
     assert sum(s["share"] for s in found["steps"] if s["depth"] == 0) == pytest.approx(1)
     assert any("Conv" in s["op"] or "Conv" in s["kernel"] or "conv" in s["kernel"] for s in found["steps"])
     events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
-    assert len(events) == len(found["steps"]) and all(e["ph"] == "X" and e["dur"] >= 0 for e in events)
-    assert len(tenon("profile", engine, "--top", 2).stdout.splitlines()) == 4
+    steps = [e for e in events if e["ph"] == "X"]
+    assert len(steps) == len(found["steps"]) and all(e["dur"] >= 0 and e["args"]["origins"] for e in steps)
+    assert {e["args"]["name"] for e in events if e["ph"] == "M"} >= {"host"}
+    # What the steps compute is held against what the processor was measured to do.
+    assert found["peaks"]["source"].startswith("measured") and found["peaks"]["f32"] > 1e9 and found["peaks"]["bytes"] > 1e8
+    products = [s for s in found["steps"] if s["products_flop"] > 0]
+    assert products and all(s["bytes"] > 0 and s["of_peak"] > 0 and s["bound_by"] for s in products)
+    assert found["gap_ms"] == pytest.approx(found["run_ms"] - found["steps_ms"])
+    for by in ("kernel", "op"):
+        groups = tenon_json("profile", engine, "--by", by, schema="tenon.profile/1")["steps"]
+        assert sum(g["products_flop"] for g in groups) == pytest.approx(sum(s["products_flop"] for s in found["steps"]))
+        assert len({g["name"] for g in groups}) == len(groups)
+    page = tenon("profile", engine, "--top", 2).stdout
+    table = page[page.index("OF PEAK"):].splitlines()
+    assert len(table) == 3 and "gap" in page and "peaks" in page
 
 
 # ---- the terminal ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <cstdio>
 #include <cstring>
 
 #include "backend/cuda/chip.h"
@@ -35,8 +36,7 @@ Result<std::shared_ptr<CudaDevice>> CudaDevice::open(const Driver& driver, int o
   std::lock_guard lock(mutex);
   std::weak_ptr<CudaDevice>& known = (*open_ones)[{&driver, ordinal}];
   if (std::shared_ptr<CudaDevice> d = known.lock()) {
-    // A fresh context needs the old one to be gone.
-    if (Status s = d->alive(); !s.ok()) return s.with_remedy("close every engine on this GPU, then open them again");
+    TRY(d->alive());  // a fresh context needs the old one to be gone
     return d;
   }
   int device = 0;
@@ -95,12 +95,12 @@ std::string CudaDevice::description() const {
 Status CudaDevice::alive() const {
   if (!dead_) return {};
   std::lock_guard lock(mutex_);
-  return fault_;
+  return Status(fault_.code(), cat("this process can do nothing more on the GPU since an earlier fault: ", fault_.message()), fault_.remedy());
 }
 
-Status CudaDevice::failed(int error, const std::string& doing) {
+Status CudaDevice::failed(int error, const std::string& doing, const std::string& work) {
   const Code code = error == kErrorOutOfMemory ? Code::out_of_memory : Code::internal;
-  Status s(code, cat("GPU ", ordinal_, " fails to ", doing, ": ", error_text(driver_, error)),
+  Status s(code, cat("GPU ", ordinal_, " fails to ", doing, ": ", error_text(driver_, error), work),
            is_fatal(error) ? "close every engine on this GPU, then open them again" : "");
   if (is_fatal(error)) {
     std::lock_guard lock(mutex_);
@@ -297,6 +297,20 @@ Status LoadedModule::allow_shared(Function f, int bytes) {
 // ---- the rest of the contract ------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<Stream>> CudaDevice::create_stream(int) { return CudaStream::create(shared_from_this()); }
+
+// By the highest clocks, which the chip does not hold under full load.
+Result<Peaks> CudaDevice::peaks(Stream&) {
+  const Chip* chip = chip_of_capability(gpu_.major, gpu_.minor);
+  if (!chip || gpu_.clock_khz <= 0 || gpu_.memory_clock_khz <= 0) return Peaks{};
+  const double clocks = double(gpu_.multiprocessors) * gpu_.clock_khz * 1e3;
+  const FlopsPerClock& each = chip->flops;
+  constexpr double kTransfersEachClock = 2;
+  char source[128];
+  std::snprintf(source, sizeof source, "%d multiprocessors at %.2f GHz, memory of %d bits at %.2f GHz", gpu_.multiprocessors, gpu_.clock_khz * 1e-6,
+                gpu_.memory_bus_bits, gpu_.memory_clock_khz * 1e-6);
+  return Peaks{source, kTransfersEachClock * gpu_.memory_clock_khz * 1e3 * gpu_.memory_bus_bits / 8, clocks * each.arithmetic, clocks * each.f64,
+               clocks * each.f32, clocks * each.tf32, clocks * each.f16, clocks * each.f8, clocks * each.i8};
+}
 
 Result<std::unique_ptr<Kernel>> CudaDevice::load(const KernelSource& source) { return load_kernel(shared_from_this(), source); }
 

@@ -25,6 +25,7 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
   Result<std::unique_ptr<Stream>> create_stream(int threads) override;
   Status synchronize() override;
   Result<std::unique_ptr<Kernel>> load(const KernelSource& source) override;
+  Result<Peaks> peaks(Stream& stream) override;
 
   // ---- for the other files of this folder ----
 
@@ -33,8 +34,9 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
   MemoryPool& pool() { return pool_; }
   // After a fault no call does anything any more; this is the Status that each returns then.
   Status alive() const;
-  // What an error of the driver means; a fatal one ends the device's life. `doing`: "launch a kernel".
-  Status failed(int error, const std::string& doing);
+  // What an error of the driver means; a fatal one ends the device's life. `doing`: "launch a kernel"; `work` is what it may
+  // come from: "; since the last wait it was given: Conv 'c'".
+  Status failed(int error, const std::string& doing, const std::string& work = {});
   // The context is current for this thread as long as one of these lives.
   class Current {
    public:

@@ -141,6 +141,48 @@ TEST_F(CudaDeviceTest, AFaultNamesTheNodesAndEndsTheDevice) {
   EXPECT_NE(open(), nullptr);
 }
 
+TEST_F(CudaDeviceTest, PeaksComeFromClocksAndTheChip) {
+  auto d = open();
+  auto stream = take(d->create_stream(1));
+  const Peaks p = take(d->peaks(*stream));
+  // An H200 at its highest clock. NVIDIA's 989 TFLOP/s are at 1.83 GHz, and its 4.8 TB/s at a slightly lower memory clock.
+  EXPECT_NEAR(p.products(DType::f16), 989e12 * 1.98 / 1.83, 2e12);
+  EXPECT_NEAR(p.bytes, 4.92e12, 0.01e12);
+  EXPECT_EQ(p.products(DType::bf16), p.f16);
+  EXPECT_EQ(p.products(DType::f32), p.f32);
+  EXPECT_EQ(p.products(DType::f32, true), p.f16 / 2);
+  EXPECT_EQ(p.products(DType::u8), 2 * p.f16);
+  EXPECT_EQ(p.products(DType::f8e4m3fn), 2 * p.f16);
+  EXPECT_NE(p.source.find("1.98 GHz"), std::string::npos) << p.source;
+}
+
+TEST_F(CudaDeviceTest, AHeldStreamIsReleasedBeforeItIsWaitedFor) {
+  auto d = open();
+  auto stream = take(d->create_stream(1));
+  ASSERT_TRUE(stream->hold().ok());
+  ASSERT_TRUE(stream->hold().ok());  // once is enough
+  EXPECT_EQ(count("stream_wait_value"), 1);
+  const uint32_t* gate = fake::state().gate;
+  EXPECT_EQ(*gate, 0u);
+  ASSERT_TRUE(stream->synchronize().ok());
+  EXPECT_EQ(*gate, 1u);
+  ASSERT_TRUE(stream->hold().ok());
+  EXPECT_EQ(fake::state().gate_value, 2u);
+  EXPECT_EQ(*gate, 1u);
+  ASSERT_TRUE(stream->release().ok());
+  EXPECT_EQ(*gate, 2u);
+  // A step may launch any number of kernels: the queue is never filled.
+  ASSERT_TRUE(stream->hold().ok());
+  EXPECT_EQ(*gate, 2u);
+  for (int i = 0; i < Stream::kMostHeld; ++i) ASSERT_TRUE(stream->mark().ok());
+  EXPECT_EQ(*gate, 3u);
+  // Without such waits the work just begins at once.
+  fake::state().fails["stream_wait_value"] = kErrorNotSupported;
+  EXPECT_TRUE(stream->hold().ok());
+  EXPECT_TRUE(stream->release().ok());
+  EXPECT_EQ(*gate, 3u);
+}
+
 TEST_F(CudaDeviceTest, AnErrorThatIsNotFatalLeavesTheDeviceAlive) {
   auto d = open();
   fake::state().fails["stream_create"] = kErrorOutOfMemory;

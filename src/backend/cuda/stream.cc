@@ -1,5 +1,7 @@
 #include "backend/cuda/stream.h"
 
+#include <cstring>
+
 namespace tenon::cuda {
 
 namespace {
@@ -64,6 +66,7 @@ Result<std::unique_ptr<Stream>> CudaStream::create(std::shared_ptr<CudaDevice> d
 }
 
 CudaStream::~CudaStream() {
+  (void)release();
   const Driver& d = device_->driver();
   CudaDevice::Current current(*device_);
   if (recording_) {
@@ -103,8 +106,13 @@ Status CudaStream::wait_for(void* handle) {
   return first == handle_ ? Status() : put_in_order(first, handle_);
 }
 
+void CudaStream::count_queued() {
+  if (held_ != released_ && ++queued_ >= kMostHeld) (void)release();
+}
+
 void CudaStream::issued(const NodeNames& nodes) {
   ++progress_->issued;
+  count_queued();
   if (!nodes) return;
   std::vector<NodeNames>& list = recording_ ? recorded_ : since_wait_;
   // A caller's own stream may never be waited for here.
@@ -123,6 +131,7 @@ std::string CudaStream::names_of_work() const {
 }
 
 Status CudaStream::synchronize() {
+  TRY(release());
   TRY(device_->alive());
   if (recording_) return internal_error("a stream cannot be waited for while it records");
   const uint64_t issued = progress_->issued;
@@ -130,11 +139,36 @@ Status CudaStream::synchronize() {
   if (const int error = device_->driver().stream_synchronize(handle_)) {
     const std::string work = names_of_work();
     since_wait_.clear();
-    const Status s = device_->failed(error, "finish its work");
-    return Status(s.code(), s.message() + work, s.remedy());
+    return device_->failed(error, "finish its work", work);
   }
   since_wait_.clear();
   progress_->done = issued;
+  return {};
+}
+
+// The device reads the word in the host's memory by itself, so that releasing it needs no call that may wait.
+Status CudaStream::hold() {
+  TRY(device_->alive());
+  if (recording_ || held_ != released_) return {};
+  if (!gate_) {
+    gate_ = device_->allocate_staging(sizeof(uint32_t));
+    if (!gate_) return {};
+    std::memset(gate_->data(), 0, sizeof(uint32_t));
+  }
+  CudaDevice::Current current(*device_);
+  const int error = device_->driver().stream_wait_value(handle_, reinterpret_cast<DevicePtr>(gate_->data()), held_ + 1, kWaitAtLeast);
+  if (error == kErrorNotSupported) return {};
+  if (error) return device_->failed(error, "hold a stream");
+  ++held_;
+  queued_ = 0;
+  issued(nullptr);
+  return {};
+}
+
+Status CudaStream::release() {
+  if (held_ == released_) return {};
+  released_ = held_;
+  __atomic_store_n(static_cast<uint32_t*>(gate_->data()), released_, __ATOMIC_RELEASE);
   return {};
 }
 
@@ -147,6 +181,7 @@ Result<std::unique_ptr<Mark>> CudaStream::mark() {
   if (const int error = d.event_create(&event, 0)) return device_->failed(error, "create an event");
   auto mark = std::make_unique<CudaMark>(device_, event);
   if (const int error = d.event_record(event, handle_)) return device_->failed(error, "record an event");
+  count_queued();
   return std::unique_ptr<Mark>(std::move(mark));
 }
 

@@ -21,6 +21,8 @@ class CudaStream : public Stream {
   bool can_record() const override { return true; }
   Status begin_recording() override;
   Result<std::unique_ptr<Recording>> end_recording() override;
+  Status hold() override;
+  Status release() override;
 
   CudaDevice& device() { return *device_; }
   // Where work goes: the stream itself, or while recording the stream that is captured.
@@ -33,6 +35,8 @@ class CudaStream : public Stream {
   CudaStream(std::shared_ptr<CudaDevice> device, StreamHandle own);
   Status put_in_order(StreamHandle first, StreamHandle then);
   std::string names_of_work() const;
+  // A full queue would let the next launch wait for a stream that waits for the host: it goes on long before.
+  void count_queued();
 
   std::shared_ptr<CudaDevice> device_;
   const StreamHandle own_;
@@ -40,6 +44,10 @@ class CudaStream : public Stream {
   StreamHandle capture_ = nullptr;
   EventHandle order_ = nullptr;
   bool recording_ = false;
+  // The stream goes on past hold() number n when this word of the host's, which the device reads, is n or more.
+  std::shared_ptr<Buffer> gate_;
+  uint32_t held_ = 0, released_ = 0;
+  int queued_ = 0;  // launches, copies and marks since hold()
   std::shared_ptr<Progress> progress_;
   std::vector<NodeNames> since_wait_, recorded_;
 };

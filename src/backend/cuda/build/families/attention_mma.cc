@@ -1,0 +1,187 @@
+// Attention on tensor cores with mma.sync (after Dao, FlashAttention-2): a warp has 16 or 32 queries, whose scores and results
+// stay in registers; the scores of a tile of keys are, as they lie there, the left operand of the product with its values. Keys
+// and values come by cp.async, each while the other is worked on. Rows in shared memory have an odd number of 16 bytes,
+// so that ldmatrix meets no bank twice.
+#include <algorithm>
+
+#include "backend/cuda/build/families/attention.h"
+
+namespace tenon::cuda {
+
+namespace {
+
+struct MmaTile : AttentionTile {
+  int m = 2;  // of 16 queries a warp
+  int dp = 64, vp = 64;  // head sizes rounded up
+  int q_pitch() const { return dp + 8; }
+  int v_pitch() const { return vp + 8; }
+  // Results leave through the queries' place.
+  int q_elements() const { return bm * std::max(q_pitch(), v_pitch()); }
+  int64_t shared() const { return 2 * (int64_t(q_elements()) + int64_t(bn) * (q_pitch() + v_pitch())); }
+};
+
+MmaTile choose_tile(const AttentionProblem& p, const Chip& chip) {
+  MmaTile t;
+  t.dp = (p.head + 15) / 16 * 16, t.vp = (p.v_head + 15) / 16 * 16;
+  const int wide = std::max(t.dp, t.vp);
+  // 32 queries a warp read shared memory half as often, but must fit into registers and leave enough blocks.
+  t.m = wide <= 128 ? 2 : 1;
+  const Dim blocks = blocks_for(p.q_len, 128) * p.heads * p.batch;
+  if (p.q_len.is_const() && (p.q_len.constant() <= 64 || (blocks.is_const() && blocks.constant() < chip.multiprocessors))) t.m = 1;
+  t.bn = wide <= 128 ? 64 : 32;
+  t.bm = 64 * t.m, t.threads = 128;
+  return t;
+}
+
+}  // namespace
+
+// One tile of keys. Each load begins once everyone has done with what it overwrites.
+static const char kTile[] = R"({
+constexpr int COLS = $COLS;
+copy_async_wait<0>();
+__syncthreads();
+load_rows<BN, V_HEAD, VP, V_PITCH, V_VEC, THREADS>(v_tile, v, V_ROW, tile * BN, keys);
+copy_async_commit();
+float s[M][COLS / 8][4] = {};
+if (!idle) {
+UNROLL
+for (int d = 0; d < DP / 16; ++d) {
+$QPART UNROLL
+for (int n = 0; n < COLS / 16; ++n) {
+unsigned part[4];
+load_matrix_x4(part, k_tile + (n * 16 + (lane & 7) + (lane >> 4) * 8) * Q_PITCH + d * 16 + (lane >> 3 & 1) * 8);
+const unsigned low[2] = {part[0], part[1]}, high[2] = {part[2], part[3]};
+UNROLL
+for (int m = 0; m < M; ++m) {
+$MMA(s[m][2 * n], $QAT, low);
+$MMA(s[m][2 * n + 1], $QAT, high);
+}
+}
+}
+}
+copy_async_wait<0>();
+__syncthreads();
+if (tile + 1 < tile_end) load_rows<BN, HEAD, DP, Q_PITCH, K_VEC, THREADS>(k_tile, k, K_ROW, (tile + 1) * BN, keys);
+copy_async_commit();
+if (!idle) {
+$MAP UNROLL
+for (int m = 0; m < M; ++m) {
+UNROLL
+for (int r = 0; r < 2; ++r) {
+$SOFTMAX UNROLL
+for (int n = 0; n < VP / 8; ++n) o[m][n][2 * r] *= fade, o[m][n][2 * r + 1] *= fade;
+}
+}
+UNROLL
+for (int j = 0; j < COLS / 16; ++j) {
+unsigned p[M][4];
+UNROLL
+for (int m = 0; m < M; ++m) {
+UNROLL
+for (int i = 0; i < 4; ++i) p[m][i] = $PACK(s[m][2 * j + i / 2][i % 2 * 2], s[m][2 * j + i / 2][i % 2 * 2 + 1]);
+}
+UNROLL
+for (int n = 0; n < VP / 16; ++n) {
+unsigned part[4];
+load_matrix_x4_transposed(part, v_tile + (j * 16 + lane % 16) * V_PITCH + n * 16 + lane / 16 * 8);
+const unsigned low[2] = {part[0], part[1]}, high[2] = {part[2], part[3]};
+UNROLL
+for (int m = 0; m < M; ++m) {
+$MMA(o[m][2 * n], p[m], low);
+$MMA(o[m][2 * n + 1], p[m], high);
+}
+}
+}
+}
+}
+)";
+
+// Scores as the softmax takes them, where they are not just products.
+static const char kMap[] = R"(UNROLL
+for (int m = 0; m < M; ++m) {
+UNROLL
+for (int n = 0; n < COLS / 8; ++n) {
+UNROLL
+for (int i = 0; i < 4; ++i) {
+const int row = min(warp_row + m * 16 + lane / 4 + i / 2 * 8, QUERIES - 1), key = tile * BN + n * 8 + lane % 4 * 2 + i % 2;
+s[m][n][i] = $VALUE;
+}
+}
+}
+)";
+
+static const char kQueries[] = R"(UNROLL
+for (int m = 0; m < M; ++m)
+load_matrix_x4(q_part$AT[m], q_tile + (warp * M * 16 + m * 16 + lane % 16) * Q_PITCH + d * 16 + lane / 16 * 8);
+)";
+
+Status write_attention_mma(const AttentionProblem& p, const Chip& chip, Program& out) {
+  const MmaTile t = choose_tile(p, chip);
+  if (t.shared() > chip.shared_per_block) return unsupported("heads of size ", std::max(p.head, p.v_head), " need more shared memory than ", chip.name, " has");
+  const bool hold = t.m * t.dp <= 128;  // the queries stay in registers
+  KernelWriter k("attention", t.threads);
+  k.body = attention_frame(k, p, t, "unsigned short");
+  const std::string multiply = p.type == DType::f16 ? "mma_f16" : "mma_bf16", pack = p.type == DType::f16 ? "pack_f16" : "pack_bf16";
+  Holes h{{"M", cat(t.m)}, {"DP", cat(t.dp)}, {"VP", cat(t.vp)}, {"HEAD", cat(p.head)}, {"VHEAD", cat(p.v_head)},
+          {"QVEC", cat(row_vector(p, p.q, p.head))}, {"KVEC", cat(row_vector(p, p.k, p.head))}, {"VVEC", cat(row_vector(p, p.v, p.v_head))},
+          {"YVEC", cat(row_vector(p, p.y, p.v_head))}, {"QSIZE", cat(t.q_elements())}, {"MMA", multiply}, {"PACK", pack}};
+  k.body += fill(R"(constexpr int M = $M, HEAD = $HEAD, V_HEAD = $VHEAD, DP = $DP, VP = $VP, Q_PITCH = DP + 8, V_PITCH = VP + 8;
+constexpr int Q_VEC = $QVEC, K_VEC = $KVEC, V_VEC = $VVEC, Y_VEC = $YVEC;
+const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warp_row = row0 + warp * M * 16;
+const bool idle = warp_row >= QUERIES;
+unsigned short* const q_tile = reinterpret_cast<unsigned short*>(dynamic_shared());
+unsigned short *const k_tile = q_tile + $QSIZE, *const v_tile = k_tile + BN * Q_PITCH;
+load_rows<BM, HEAD, DP, Q_PITCH, Q_VEC, THREADS>(q_tile, q, Q_ROW, row0, QUERIES);
+if (tile_begin < tile_end) load_rows<BN, HEAD, DP, Q_PITCH, K_VEC, THREADS>(k_tile, k, K_ROW, tile_begin * BN, keys);
+copy_async_commit();
+float o[M][VP / 8][4] = {}, top[M][2], sum[M][2] = {};
+UNROLL
+for (int m = 0; m < M; ++m) top[m][0] = top[m][1] = -INFINITE;
+)", h);
+  if (hold)
+    k.body += cat("copy_async_wait<0>();\n__syncthreads();\nunsigned q_part[DP / 16][M][4];\nUNROLL\nfor (int d = 0; d < DP / 16; ++d) {\n",
+                  fill(kQueries, {{"AT", "[d]"}}), "}\n");
+  h["QPART"] = hold ? "" : cat("unsigned q_part[M][4];\n", fill(kQueries, {{"AT", ""}}));
+  h["QAT"] = hold ? "q_part[d][m]" : "q_part[m]";
+  h["SOFTMAX"] = softmax_step(p, {{"TOP", "top[m][r]"}, {"SUM", "sum[m][r]"}, {"COUNT", "COLS / 4"}, {"SCORE", "s[m][j / 2][2 * r + j % 2]"}, {"REDUCE", "4"}});
+  const auto tile = [&](int cols, bool whole) {
+    Holes g = h;
+    g["COLS"] = cat(cols);
+    g["MAP"] = !whole      ? fill(kMap, {{"VALUE", "sees(row, key) ? score(s[m][n][i], row, key) : -INFINITE"}})
+               : p.plain() ? ""
+                           : fill(kMap, {{"VALUE", "score(s[m][n][i], row, key)"}});
+    return fill(kTile, g);
+  };
+  k.body += cat("int tile = tile_begin;\n#pragma unroll 1\nfor (; tile < tile_whole; ++tile) ", tile(t.bn, true),
+                "#pragma unroll 1\nfor (; tile < tile_end; ++tile) ", tile(last_columns(p, t, 16), false));
+  k.body += fill(R"(copy_async_wait<0>();
+__syncthreads();
+if (idle) return;
+UNROLL
+for (int m = 0; m < M; ++m) {
+UNROLL
+for (int r = 0; r < 2; ++r) {
+float all = sum[m][r];
+all += shuffle_xor(all, 1);
+all += shuffle_xor(all, 2);
+const float inverse = 1.f / all;
+unsigned short* const to = q_tile + (warp * M * 16 + m * 16 + lane / 4 + r * 8) * V_PITCH + lane % 4 * 2;
+UNROLL
+for (int n = 0; n < VP / 8; ++n)
+*reinterpret_cast<unsigned*>(to + n * 8) = all == 0.f ? 0u : $PACK(o[m][n][2 * r] * inverse, o[m][n][2 * r + 1] * inverse);
+}
+}
+warp_sync();
+constexpr int ACROSS = V_HEAD / Y_VEC;
+for (int i = lane; i < M * 16 * ACROSS; i += 32) {
+const int r = i / ACROSS, c = i % ACROSS * Y_VEC;
+if (warp_row + r < QUERIES) store_vec(y + (warp_row + r) * Y_ROW + c, load_vec<Y_VEC>(q_tile + (warp * M * 16 + r) * V_PITCH + c));
+}
+)", h);
+  out.variant = cat("attention.mma.", t.bm, "x", t.bn);
+  out.source = cat(kAttentionHelpers, k.text());
+  out.recipe.launches = {attention_launch(k, p, t, t.shared())};
+  return {};
+}
+
+}  // namespace tenon::cuda

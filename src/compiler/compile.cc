@@ -29,6 +29,8 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
                   "--precision fp32");
   PassOptions passes = options.passes;
   passes.precision = options.precision;
+  const bool tf32 = options.precision == "tf32";
+  passes.has_kernel = [&](const Graph& g, const Node& node) { return compilers[0]->supports({g, node, tf32}).yes; };
 
   // Shapes, then passes, then kernels.
   BuildResult out;
@@ -37,7 +39,7 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   if (!report("optimise", 0, 0)) return stopped;
   Graph optimized = TRY(optimize(model.graph, passes, &out.passes));
   bool interrupted = false;
-  LowerOptions lowering{[&](int64_t done, int64_t total) { interrupted = interrupted || !report("kernels", done, total); }, options.precision == "tf32"};
+  LowerOptions lowering{[&](int64_t done, int64_t total) { interrupted = interrupted || !report("kernels", done, total); }, tf32};
   Lowered lowered = TRY(lower(std::move(optimized), compilers, lowering));
   engine.graph = std::move(lowered.graph);
   engine.steps = std::move(lowered.steps);

@@ -13,6 +13,7 @@
 #include "passes/cleanup/reshapes.h"
 #include "passes/cleanup/transposes.h"
 #include "passes/cleanup/unflatten_gemm.h"
+#include "passes/fusion/find_attention.h"
 #include "passes/fusion/find_gelu.h"
 #include "passes/fusion/find_norms.h"
 #include "passes/fusion/fold_pads.h"
@@ -34,6 +35,7 @@ const std::vector<Pass>& all_passes() {
       {"channels_last", "convolutions and pools on [N, spatial..., C]", channels_last},
       {"common_subexpressions", "equal nodes and constants become one", common_subexpressions},
       {"control_flow", "Ifs on constants become a branch; all passes over the bodies of If, Loop and Scan", control_flow},
+      {"find_attention", "recognises Attention spelled out", find_attention},
       {"find_gelu", "recognises Gelu spelled out", find_gelu},
       {"find_norms", "recognises LayerNormalization and RMSNormalization spelled out", find_norms},
       {"fold_constants", "runs nodes on constants at build time", fold_constants},
@@ -111,6 +113,8 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   TRY(pass("fold_pads"));
   TRY(pass("fold_scales"));
   TRY(pass("remove_noops"));
+  // One node, as a norm is, and while its Transposes are still where the exporter put them.
+  TRY(pass("find_attention"));
   TRY(pass("lower_precision"));
   // Layout before fusion: a Transpose cannot move through a fused node.
   TRY(pass("channels_last"));

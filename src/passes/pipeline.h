@@ -16,6 +16,9 @@ struct PassOptions {
   // What float32 arithmetic is done in: fp32, tf32 (products only; no pass), fp16 or bf16.
   std::string precision = "fp32";
   std::vector<std::string> keep_fp32;  // names of values that are computed in float32 all the same
+  // Whether the device has a kernel for a node, of a graph that may hold nothing else: asked before several nodes become one
+  // that not every device knows. Empty: yes.
+  std::function<bool(const Graph& g, const Node& node)> has_kernel;
   // Called after each pass.
   std::function<void(const std::string& pass, const Graph& g)> dump;
 };

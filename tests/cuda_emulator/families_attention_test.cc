@@ -17,5 +17,86 @@ TEST(CudaAttention, Lengths) {
   expect_agrees("attention.simt.*", kByHead, {"f32"}, sizes);
 }
 
+
+TEST(CudaAttention, HeadSizes) {
+  for (int d : {8, 24, 64, 72, 80, 128, 5, 33, 256})
+    expect_agrees("attention.*", cat("(%q: $T[1, 1, s, ", d, "], %k: $T[1, 1, t, ", d, "], %v: $T[1, 1, t, ", d, "]) -> (%y) { %y = Attention(%q, %k, %v) }"),
+                  {"f32", "f16"}, {{{"s", 18}, {"t", 67}}});
+  expect_agrees("attention.*", "(%q: $T[1, 1, 3, 16], %k: $T[1, 1, 40, 16], %v: $T[1, 1, 40, 200]) -> (%y) { %y = Attention(%q, %k, %v) }", {"f32", "bf16"});
+}
+
+// Lengths that are known give tiles of their own.
+TEST(CudaAttention, KnownLengths) {
+  for (int s : {1, 16, 49, 197})
+    expect_agrees("attention.*", cat("(%q: $T[2, ", s, ", 64], %k: $T[2, ", s, ", 64], %v: $T[2, ", s, ", 64]) -> (%y) { %y = Attention(%q, %k, %v) {q_num_heads=2, kv_num_heads=2} }"),
+                  {"f32", "f16"});
+  expect_agrees("attention.mma.128x64", "(%q: f16[12, 197, 768], %k: f16[12, 80, 768], %v: f16[12, 80, 768]) -> (%y) { %y = Attention(%q, %k, %v) {q_num_heads=12, kv_num_heads=12} }", {""});
+}
+
+TEST(CudaAttention, Columns) {
+  expect_agrees("attention.*", R"((%x: $T[b, s, 52], %z: $T[b, t, 37]) -> (%y) {
+    %y = Attention(%x, %x, %z) {q_num_heads=4, kv_num_heads=2, columns=[0, 32, 1], head_sizes=[8, 17]} })", {"f32", "f16"}, {{{"b", 2}, {"s", 19}, {"t", 19}}});
+  expect_agrees("attention.*", R"((%x: $T[b, s, 96]) -> (%y) {
+    %y = Attention(%x, %x, %x) {q_num_heads=2, kv_num_heads=2, columns=[0, 32, 64], head_sizes=[16, 16]} })", {"f32", "f16"}, {{{"b", 3}, {"s", 33}}});
+}
+
+TEST(CudaAttention, Masks) {
+  const auto masked = [](const char* type, const char* shape) {
+    expect_agrees("attention.*", cat("(%q: $T[2, 2, s, 16], %k: $T[2, 2, t, 16], %v: $T[2, 2, t, 16], %m: ", type, shape, ") -> (%y) { %y = Attention(%q, %k, %v, %m) }"),
+                  {"f32", "f16"}, {{{"s", 9}, {"t", 70}}});
+  };
+  for (const char* shape : {"[2, 2, s, t]", "[2, 1, s, t]", "[1, 2, 1, t]", "[s, t]", "[t]"}) masked("$T", shape);
+  masked("bool", "[2, 1, s, t]");
+  masked("bool", "[1, t]");
+  masked("f32", "[s, 66]");  // the last keys are shut out
+  masked("i32", "[s, t]");
+}
+
+TEST(CudaAttention, Causal) {
+  const std::vector<Sizes> sizes = {{{"s", 70}, {"t", 70}}, {{"s", 3}, {"t", 130}}, {{"s", 130}, {"t", 5}}};
+  for (const char* attrs : {"is_causal=1", "left_window_size=3", "left_window_size=20, right_window_size=2", "is_causal=1, softcap=2.0, scale=0.5", "scale=-0.7, right_window_size=70"})
+    expect_agrees("attention.*", cat("(%q: $T[1, 4, s, 16], %k: $T[1, 2, t, 16], %v: $T[1, 2, t, 16]) -> (%y) { %y = Attention(%q, %k, %v) {", attrs, "} }"),
+                  {"f32", "f16"}, sizes);
+}
+
+TEST(CudaAttention, PaddedKeys) {
+  Tensor valid = Tensor::of_ints({5, 0, 70});
+  for (DType t : {DType::f32, DType::f16})
+    for (const char* causal : {"0", "1"})
+      expect_agrees("attention.*", cat("(%q: $T[3, 2, 3, 16], %k: $T[3, 2, 70, 16], %v: $T[3, 2, 70, 16], %n: i64[3]) -> (%y) { %y = Attention(%q, %k, %v, _, _, _, %n) {is_causal=", causal, "} }"),
+                    {name(t)}, {{}}, {integers(t, {3, 2, 3, 16}, -2, 2), integers(t, {3, 2, 70, 16}, -2, 2), integers(t, {3, 2, 70, 16}, -2, 2), valid});
+}
+
+// Rows that see nothing, masks that hold the lowest numbers, and what is no number in any operand.
+TEST(CudaAttention, NotANumberAndInfinity) {
+  const char* graph = "(%q: $T[1, 1, 40, 16], %k: $T[1, 1, 70, 16], %v: $T[1, 1, 70, 16], %m: $T[40, 70]) -> (%y) { %y = Attention(%q, %k, %v, %m) }";
+  for (DType t : {DType::f32, DType::f16}) {
+    Tensor mask = Tensor::make(t, {40, 70});
+    const double lowest = t == DType::f32 ? -3.4028234663852886e38 : -65504;
+    for (int64_t i = 0; i < 40; ++i)
+      for (int64_t j = 0; j < 70; ++j) mask.set(i * 70 + j, i == 3 ? -INFINITY : i == 4 ? lowest : i % 5 == 0 && j > i ? lowest : (i + j) % 3 == 0 ? -INFINITY : 0.25);
+    const Tensor q = integers(t, {1, 1, 40, 16}, -2, 2), k = integers(t, {1, 1, 70, 16}, -2, 2), v = integers(t, {1, 1, 70, 16}, -2, 2);
+    expect_agrees("attention.*", graph, {name(t)}, {{}}, {q, k, v, mask});
+    Tensor strange = integers(t, {1, 1, 40, 16}, -2, 2);
+    strange.set(0, NAN), strange.set(16, INFINITY), strange.set(33, -INFINITY);
+    expect_agrees("attention.*", graph, {name(t)}, {{}}, {strange, k, v, mask});
+    Tensor key = integers(t, {1, 1, 70, 16}, 1, 2);
+    key.set(16 * 69, NAN), key.set(16 * 7, INFINITY);
+    expect_agrees("attention.*", graph, {name(t)}, {{}}, {integers(t, {1, 1, 40, 16}, 1, 2), key, v, mask});
+    const char* bare = "(%q: $T[1, 1, 40, 16], %k: $T[1, 1, 70, 16], %v: $T[1, 1, 70, 16]) -> (%y) { %y = Attention(%q, %k, %v) }";
+    expect_agrees("attention.*", bare, {name(t)}, {{}}, {strange, k, v});
+    Tensor value = integers(t, {1, 1, 70, 16}, -2, 2);
+    value.set(16 * 69 + 3, NAN), value.set(16 * 2 + 5, INFINITY);
+    expect_agrees("attention.*", bare, {name(t)}, {{}}, {q, k, value});
+  }
+}
+
+TEST(CudaAttention, OfMicrosoft) {
+  expect_agrees("attention.*", "(%q: $T[b, s, 24], %k: $T[b, t, 24], %v: $T[b, t, 16]) -> (%y) { %y = com.microsoft.MultiHeadAttention(%q, %k, %v) {num_heads=2} }",
+                {"f32", "f16"}, {{{"b", 2}, {"s", 5}, {"t", 9}}});
+  expect_agrees("attention.*", R"((%q: $T[b, s, 24], %k: $T[b, 2, t, 12], %v: $T[b, 2, t, 8], %m: $T[1, 2, s, t]) -> (%y) {
+    %y = com.microsoft.MultiHeadAttention(%q, %k, %v, _, _, %m) {num_heads=2, unidirectional=1, scale=0.5} })", {"f32", "f16"}, {{{"b", 2}, {"s", 9}, {"t", 9}}});
+}
+
 }  // namespace
 }  // namespace tenon::emulator

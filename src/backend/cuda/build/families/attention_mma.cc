@@ -28,7 +28,7 @@ MmaTile choose_tile(const AttentionProblem& p, const Chip& chip) {
   t.m = wide <= 128 ? 2 : 1;
   const Dim blocks = blocks_for(p.q_len, 128) * p.heads * p.batch;
   if (p.q_len.is_const() && (p.q_len.constant() <= 64 || (blocks.is_const() && blocks.constant() < chip.multiprocessors))) t.m = 1;
-  t.bn = wide <= 128 ? 64 : 32;
+  t.bn = wide <= 64 || (wide <= 128 && p.plain() && !p.ranged()) ? 64 : 32;
   t.bm = 64 * t.m, t.threads = 128;
   return t;
 }

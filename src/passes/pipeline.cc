@@ -119,6 +119,7 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   // Layout before fusion: a Transpose cannot move through a fused node.
   TRY(pass("channels_last"));
   TRY(pass("transposes"));
+  TRY(pass("find_attention"));  // Transposes have come nearer to it
   // The layout has put constants and views in new places.
   TRY(pass("fold_constants"));
   TRY(pass("reshapes"));

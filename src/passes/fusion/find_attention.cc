@@ -132,11 +132,13 @@ class AttentionMatch {
   AttentionMatch(Rewriter& r, const Node& n, const PassOptions& options) : r_(r), n_(n), options_(options) {}
 
   Result<bool> run() {
-    if (!is_op(n_, "MatMul") || !find()) return false;
+    const bool turned = is_op(n_, "Transpose");
+    if (turned ? !find_turned() : !is_op(n_, "MatMul") || !find()) return false;
     packed_ = columns_of(r_, q_) && columns_of(r_, k_) && columns_of(r_, v_);
+    if (turned && !packed_) return false;
     for (const Heads* h : {&q_, &k_, &v_})
       if (!is_readable(*h)) return false;
-    attrs_.set("scale", float(scores_.scale * q_.view.scale * k_.view.scale));
+    if (!turned) attrs_.set("scale", float(scores_.scale * q_.view.scale * k_.view.scale));
     if (packed_) {
       attrs_.set("q_num_heads", q_.heads.size.constant());
       attrs_.set("kv_num_heads", k_.heads.size.constant());
@@ -175,6 +177,26 @@ class AttentionMatch {
         !same_size(r_.info(n_.outputs[0]).shape, {q_.batch.size, q_.heads.size, q_.length.size, v_.size.size}))
       return false;
     return masks_fit();
+  }
+
+  // Attention by heads, whose result is turned into rows of heads; operands may be made by such Transposes as well.
+  bool find_turned() {
+    const Node* node = r_.once(n_.inputs[0]) ? r_.def(n_.inputs[0], "Attention") : nullptr;
+    if (!node || n_.attrs.ints("perm") != Ints{0, 2, 1, 3} || node->outputs.size() != 1 || node->inputs.size() > 4) return false;
+    for (size_t i = 0; i < 3; ++i)
+      if (!r_.info(node->inputs[i]).ranked || r_.info(node->inputs[i]).shape.size() != 4) return false;
+    const auto q = heads_of(r_, node->inputs[0], false, false), k = heads_of(r_, node->inputs[1], false, false), v = heads_of(r_, node->inputs[2], false, false);
+    if (!q || !k || !v || !q->group.is(1) || !k->group.is(1) || !v->group.is(1)) return false;
+    q_ = *q, k_ = *k, v_ = *v;
+    if (!(q_.batch.size == k_.batch.size && k_.batch.size == v_.batch.size && k_.heads.size == v_.heads.size && k_.length.size == v_.length.size)) return false;
+    attrs_ = node->attrs;
+    attention_ = node;
+    if (node->inputs.size() > 3 && node->inputs[3] != kNoValue) {
+      scores_.masks.push_back({node->inputs[3], kNoValue});
+      if (!r_.info(node->inputs[3]).ranked) return false;
+      mask_shape_ = r_.info(node->inputs[3]).shape;
+    }
+    return true;
   }
 
   // Masks have their last dimension whole, the others whole or 1.
@@ -285,21 +307,30 @@ class AttentionMatch {
   }
 
   Status emit() {
-    std::vector<ValueId> inputs, ends = {scores_.product->inputs[0], scores_.product->inputs[1]};
+    std::vector<ValueId> inputs, ends;
+    const Node& product = attention_ ? *attention_ : *scores_.product;
+    for (size_t i = 0; i < (attention_ ? 3 : 2); ++i) ends.push_back(product.inputs[i]);
     for (const Heads* h : {&q_, &k_, &v_}) inputs.push_back(TRY(operand(*h)));
     if (!scores_.masks.empty()) inputs.push_back(TRY(mask()));
     for (const Scores::Mask& m : scores_.masks) ends.push_back(m.value);
+    const SymShape rows = {q_.batch.size, q_.length.size, q_.heads.size, v_.size.size};
     std::vector<const Node*> from = {&n_};
     for (const Node* part : r_.between(n_.inputs[0], ends)) from.push_back(part);
     if (!packed_) return r_.emit_to(n_.outputs[0], "Attention", inputs, attrs_, from);
     const ValueId y = TRY(r_.emit(r_.graph().value(n_.outputs[0]).name, "Attention", inputs, attrs_, from));
-    const ValueId split = TRY(reshaped(y, {q_.batch.size, q_.length.size, q_.heads.size, v_.size.size}));
+    if (attention_) {
+      const auto target = reshape_target(r_.info(y).shape, rows);
+      CHECK(target);
+      return r_.emit_to(n_.outputs[0], "Reshape", {y, r_.constant(r_.graph().value(y).name + ".shape", target->tensor())}, target->attrs(), {&n_});
+    }
+    const ValueId split = TRY(reshaped(y, rows));
     return r_.emit_to(n_.outputs[0], "Transpose", {split}, {{"perm", Ints{0, 2, 1, 3}}}, {&n_});
   }
 
   Rewriter& r_;
   const Node& n_;
   const PassOptions& options_;
+  const Node* attention_ = nullptr;  // by heads, where it has been found
   Scores scores_;
   SymShape mask_shape_;
   Heads q_, k_, v_;

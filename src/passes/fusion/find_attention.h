@@ -10,8 +10,9 @@
 //   %p: f32[b, 8, s, t] = Softmax(%m)
 //   %o: f32[b, 8, s, 64] = MatMul(%p, %v)           becomes      %y: f32[b, s, 512] = Attention(%q, %k, %v, %mask), and its view %o
 //
-// Before lower_precision, so that the softmax is the kernel's, in float32; before the passes over layout, which take away what
-// is left of the Transposes.
+// A row that sees no key is zeros, where a softmax of nothing but -inf was NaN. Attention by heads, as exporters write it, loses
+// its Transposes too. Before lower_precision, so that the softmax is the kernel's, in float32; before the passes over
+// layout, which take away what is left of the Transposes, and once more behind them.
 #pragma once
 
 #include "passes/pipeline.h"

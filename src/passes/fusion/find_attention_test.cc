@@ -184,5 +184,27 @@ TEST(FindAttention, SharedHeads) {
   EXPECT_FALSE(nodes[0].attrs.has("columns") && !nodes[0].attrs.ints("columns").empty());
 }
 
+// As exporters write it where they know the operator.
+TEST(FindAttention, ByHeadBetweenTransposes) {
+  const char* text = R"(graph "g" (%x: f32[b, s, 36], %c: bool[s, s]) -> (%o) {
+    const %split: i64[4] = [0, 0, 3, 4]
+    const %join: i64[3] = [0, 0, 12]
+    %q, %k, %v = Split(%x) {axis=2, num_outputs=3}
+    %q1 = Reshape(%q, %split)
+    %k1 = Reshape(%k, %split)
+    %v1 = Reshape(%v, %split)
+    %q2 = Transpose(%q1) {perm=[0, 2, 1, 3]}
+    %k2 = Transpose(%k1) {perm=[0, 2, 1, 3]}
+    %v2 = Transpose(%v1) {perm=[0, 2, 1, 3]}
+    %h = Attention(%q2, %k2, %v2, %c) {softcap=3.0}
+    %t = Transpose(%h) {perm=[0, 2, 1, 3]}
+    %o = Reshape(%t, %join)
+  })";
+  const Graph g = cleaned(text);
+  ASSERT_EQ(ops_of(g), "Attention") << print(g);
+  EXPECT_EQ(g.nodes[0].attrs.f("softcap"), 3.0f);
+  EXPECT_EQ(g.nodes[0].attrs.ints("columns"), (Ints{0, 12, 24}));
+}
+
 }  // namespace
 }  // namespace tenon

@@ -20,6 +20,7 @@
 #include "passes/fusion/fold_scales.h"
 #include "passes/fusion/fuse_anchor.h"
 #include "passes/fusion/fuse_pointwise.h"
+#include "passes/fusion/merge_products.h"
 #include "passes/layout/channels_last.h"
 #include "passes/precision/lower_precision.h"
 
@@ -45,6 +46,7 @@ const std::vector<Pass>& all_passes() {
       {"fuse_anchor", "convolutions and products with the elementwise nodes behind them", fuse_anchor},
       {"fuse_pointwise", "groups of elementwise nodes become one loop", fuse_pointwise},
       {"lower_precision", "float32 arithmetic in fp16 or bf16, where that was asked for", lower_precision},
+      {"merge_products", "products of one input that Attention reads become one", merge_products},
       {"remove_dead", "drops what no output needs", remove_dead_nodes},
       {"remove_noops", "drops nodes that give back their input", remove_noops},
       {"reshapes", "chains of views become one Reshape", reshapes},
@@ -115,6 +117,7 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   TRY(pass("remove_noops"));
   // One node, as a norm is, and while its Transposes are still where the exporter put them.
   TRY(pass("find_attention"));
+  TRY(pass("merge_products"));
   TRY(pass("lower_precision"));
   // Layout before fusion: a Transpose cannot move through a fused node.
   TRY(pass("channels_last"));

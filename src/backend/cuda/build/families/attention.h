@@ -45,9 +45,12 @@ int row_vector(const AttentionProblem& p, const HeadRows& r, int columns);
 // Device functions that both kernels use.
 extern const char kAttentionHelpers[];
 
+// Masks of keys 2 i and 2 i + 1 are in one aligned piece.
+bool mask_in_pairs(const AttentionProblem& p);
 // Statements that begin a kernel: BM, BN, THREADS, QUERIES, b, h, row0, the addresses q, k, v and y, row strides Q_ROW,
 // K_ROW, V_ROW and Y_ROW, the number of `keys`; the tiles of keys [tile_begin, tile_end), of which [tile_begin, tile_whole)
-// need no look at positions; score(s, row, key), a product as it enters the softmax, and sees(row, key). Addresses are of `element`.
+// need no look at positions; sees(row, key); score(s), a product as it enters the softmax, or, where there is a mask,
+// score(s, *mask_of(row, key)). Addresses are of `element`.
 std::string attention_frame(KernelWriter& k, const AttentionProblem& p, const AttentionTile& t, const std::string& element);
 // What the last tile's columns are rounded up to: fewer than bn where the number of keys is known.
 int last_columns(const AttentionProblem& p, const AttentionTile& t, int multiple);

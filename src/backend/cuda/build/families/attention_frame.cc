@@ -46,23 +46,30 @@ static std::string row_address(KernelWriter& k, const std::string& base, const H
   return cat(base, at);
 }
 
-// score(s, row, key) where the product is more than scaled.
+bool mask_in_pairs(const AttentionProblem& p) {
+  if (p.mask < 0 || bits(p.mask_type) < 8 || bits(p.mask_type) > 64 || !p.mask_strides[3].is(1)) return false;
+  for (size_t d = 0; d < 3; ++d)
+    if (power_of_two_in(p.mask_strides[d], 2) != 2) return false;
+  return power_of_two_in(p.mask_len, 2) == 2;
+}
+
+// score(s, mask) where the product is more than scaled, and `masks`, where they are.
 static std::string score_function(KernelWriter& k, const AttentionProblem& p) {
-  if (p.plain()) return "const auto score = [](float s, int, int) -> float { return s; };\n";
+  if (p.plain()) return "const auto score = [](float s) -> float { return s; };\n";
   std::string body = cat("float t = s * ", float_literal(p.scale), ";\n");
   if (p.softcap > 0) body += cat("t = ", float_literal(p.softcap), " * tanhf(t * ", float_literal(1 / p.softcap), ");\n");
-  if (p.mask < 0) return cat("const auto score = [](float s, int, int) -> float {\n", body, "return t;\n};\n");
-  const std::string mask = k.input(p.mask, cat("const ", device_type(p.mask_type), "*"));
-  std::string base = mask;
+  if (p.mask < 0) return cat("const auto score = [](float s) -> float {\n", body, "return t;\n};\n");
+  const std::string type = device_type(p.mask_type);
+  std::string base = k.input(p.mask, cat("const ", type, "*"));
   if (!p.mask_strides[0].is(0)) base += cat(" + b * ", unsigned_size(k, p.mask_strides[0]));
   if (!p.mask_strides[1].is(0)) base += cat(" + h * ", unsigned_size(k, p.mask_strides[1]));
   const std::string at = offset_of(k, {"unsigned(row)", "unsigned(key)"}, {p.mask_strides[2], p.mask_strides[3]});
-  const std::string element = cat("mask[", at, "]");
   if (p.mask_type == DType::boolean)
-    body += cat("return ", element, " ? t : -INFINITE;\n");
+    body += "return mask ? t : -INFINITE;\n";
   else
-    body += cat("const float m = ", loaded(p.mask_type, "float", element), ";\nreturn m == -INFINITE ? m : t + m;\n");
-  return cat("const auto* const mask = ", base, ";\nconst auto score = [=](float s, int row, int key) -> float {\n", body, "};\n");
+    body += cat("const float m = ", loaded(p.mask_type, "float", "mask"), ";\nreturn m == -INFINITE ? m : t + m;\n");
+  return cat("const auto* const masks = ", base, ";\nconst auto mask_of = [=](int row, int key) { return masks + ", at, "; };\n",
+             "const auto score = [](float s, ", type, " mask) -> float {\n", body, "};\n");
 }
 
 std::string attention_frame(KernelWriter& k, const AttentionProblem& p, const AttentionTile& t, const std::string& element) {

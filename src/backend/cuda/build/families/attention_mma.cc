@@ -96,19 +96,37 @@ $MMA(o[m][2 * n + 1], p[m], high);
 }
 )";
 
-// Scores as the softmax takes them, where they are not just products.
+// Scores as the softmax takes them, where they are not just products; two neighbours at a time.
 static const char kMap[] = R"(UNROLL
 for (int m = 0; m < M; ++m) {
 UNROLL
-for (int n = 0; n < COLS / 8; ++n) {
+for (int i = 0; i < 4; i += 2) {
+const int row = min(warp_row + m * 16 + lane / 4 + i / 2 * 8, QUERIES - 1);
 UNROLL
-for (int i = 0; i < 4; ++i) {
-const int row = min(warp_row + m * 16 + lane / 4 + i / 2 * 8, QUERIES - 1), key = tile * BN + n * 8 + lane % 4 * 2 + i % 2;
-s[m][n][i] = $VALUE;
-}
+for (int n = 0; n < COLS / 8; ++n) {
+const int key = tile * BN + n * 8 + lane % 4 * 2;
+float (&pair)[4] = s[m][n];
+$PAIR}
 }
 }
 )";
+
+// What becomes of a pair in a tile that is seen as a `whole`, or else in parts.
+static std::string map_text(const AttentionProblem& p, bool whole) {
+  if (p.plain() && whole) return "";
+  const auto one = [&](int i, const std::string& mask) {
+    const std::string x = cat("pair[i + ", i, "]"), scored = p.mask < 0 ? cat("score(", x, ")") : cat("score(", x, ", ", mask, ")");
+    return cat(x, " = ", whole ? "" : cat("sees(row, key + ", i, ") ? "), scored, whole ? "" : " : -INFINITE", ";\n");
+  };
+  std::string pair;
+  if (mask_in_pairs(p)) {
+    // An even number of keys: both are there, or none.
+    pair = cat("const auto masks2 = load_vec<2>(mask_of(row, ", whole ? "key" : "key < keys ? key : 0", "));\n", one(0, "masks2.v[0]"), one(1, "masks2.v[1]"));
+  } else {
+    pair = one(0, "*mask_of(row, key)") + one(1, "*mask_of(row, key + 1)");
+  }
+  return fill(kMap, {{"PAIR", pair}});
+}
 
 static const char kQueries[] = R"(UNROLL
 for (int m = 0; m < M; ++m)
@@ -147,9 +165,7 @@ for (int m = 0; m < M; ++m) top[m][0] = top[m][1] = -INFINITE;
   const auto tile = [&](int cols, bool whole) {
     Holes g = h;
     g["COLS"] = cat(cols);
-    g["MAP"] = !whole      ? fill(kMap, {{"VALUE", "sees(row, key) ? score(s[m][n][i], row, key) : -INFINITE"}})
-               : p.plain() ? ""
-                           : fill(kMap, {{"VALUE", "score(s[m][n][i], row, key)"}});
+    g["MAP"] = map_text(p, whole);
     return fill(kTile, g);
   };
   k.body += cat("int tile = tile_begin;\n#pragma unroll 1\nfor (; tile < tile_whole; ++tile) ", tile(t.bn, true),

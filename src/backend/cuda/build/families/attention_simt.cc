@@ -58,7 +58,7 @@ const int row = min(row0 + ty * 4 + i, QUERIES - 1);
 UNROLL
 for (int j = 0; j < BN / 16; ++j) {
 const int key = tile * BN + tx + 16 * j;
-s[i][j] = sees(row, key) ? score(s[i][j], row, key) : -INFINITE;
+s[i][j] = sees(row, key) ? $SCORED : -INFINITE;
 }
 $SOFTMAX UNROLL
 for (int j = 0; j < VP / 16; ++j) o[i][j] *= fade;
@@ -95,6 +95,7 @@ Status write_attention_simt(const AttentionProblem& p, const Chip& chip, Program
   k.body = attention_frame(k, p, t, "float");
   Holes h{{"DP", cat(t.dp)}, {"VP", cat(t.vp)}, {"VW", cat(t.vw)}, {"HEAD", cat(p.head)}, {"VHEAD", cat(p.v_head)},
           {"QVEC", cat(row_vector(p, p.q, p.head))}, {"KVEC", cat(row_vector(p, p.k, p.head))}, {"VVEC", cat(row_vector(p, p.v, p.v_head))}};
+  h["SCORED"] = p.mask < 0 ? "score(s[i][j])" : "score(s[i][j], *mask_of(row, key))";
   h["SOFTMAX"] = softmax_step(p, {{"TOP", "top[i]"}, {"SUM", "sum[i]"}, {"COUNT", "BN / 16"}, {"SCORE", "s[i][j]"}, {"REDUCE", "16"}});
   k.body += fill(R"(constexpr int HEAD = $HEAD, V_HEAD = $VHEAD, DP = $DP, VP = $VP, VW = $VW, PITCH = DP + 4;
 constexpr int Q_VEC = $QVEC, K_VEC = $KVEC, V_VEC = $VVEC;

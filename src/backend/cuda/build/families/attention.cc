@@ -102,9 +102,10 @@ static Result<Program> generate(const KernelRequest& r, const Chip& chip) {
   const OperandDims dims = TRY(OperandDims::of(r));
   AttentionProblem p = TRY(op_is(r.node, "Attention") ? of_onnx(r, dims) : of_microsoft(r, dims));
   p.type = t;
+  p.tf32 = t == DType::f32 && r.tf32;
   Program program;
   TRY(index_with_32_bits(program.recipe, dims, r));
-  TRY(t == DType::f32 ? write_attention_simt(p, chip, program) : write_attention_mma(p, chip, program));
+  TRY(t == DType::f32 && !p.tf32 ? write_attention_simt(p, chip, program) : write_attention_mma(p, chip, program));
   return program;
 }
 

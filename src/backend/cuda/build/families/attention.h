@@ -14,6 +14,7 @@ struct HeadRows {
 
 struct AttentionProblem {
   DType type = DType::f32;
+  bool tf32 = false;  // products of f32 may round their operands
   Dim batch, heads, q_len, kv_len;
   Dim group = 1;  // heads of q that share a head of k and v
   int head = 0, v_head = 0;
@@ -45,12 +46,10 @@ int row_vector(const AttentionProblem& p, const HeadRows& r, int columns);
 // Device functions that both kernels use.
 extern const char kAttentionHelpers[];
 
-// Masks of keys 2 i and 2 i + 1 are in one aligned piece.
-bool mask_in_pairs(const AttentionProblem& p);
 // Statements that begin a kernel: BM, BN, THREADS, QUERIES, b, h, row0, the addresses q, k, v and y, row strides Q_ROW,
 // K_ROW, V_ROW and Y_ROW, the number of `keys`; the tiles of keys [tile_begin, tile_end), of which [tile_begin, tile_whole)
 // need no look at positions; sees(row, key); score(s), a product as it enters the softmax, or, where there is a mask,
-// score(s, *mask_of(row, key)). Addresses are of `element`.
+// score(s, *mask_of(row, key)), where masks_of(row, key, limit) gives two, for an even key. Addresses are of `element`.
 std::string attention_frame(KernelWriter& k, const AttentionProblem& p, const AttentionTile& t, const std::string& element);
 // What the last tile's columns are rounded up to: fewer than bn where the number of keys is known.
 int last_columns(const AttentionProblem& p, const AttentionTile& t, int multiple);
@@ -60,7 +59,7 @@ std::string softmax_step(const AttentionProblem& p, Holes holes);
 // The launch of a kernel made with the frame.
 KernelLaunch attention_launch(KernelWriter& k, const AttentionProblem& p, const AttentionTile& t, int64_t shared);
 
-Status write_attention_mma(const AttentionProblem& p, const Chip& chip, Program& out);   // f16, bf16
+Status write_attention_mma(const AttentionProblem& p, const Chip& chip, Program& out);   // f16, bf16, f32 in tf32
 Status write_attention_simt(const AttentionProblem& p, const Chip& chip, Program& out);  // f32
 
 }  // namespace tenon::cuda

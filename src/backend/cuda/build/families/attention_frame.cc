@@ -46,11 +46,15 @@ static std::string row_address(KernelWriter& k, const std::string& base, const H
   return cat(base, at);
 }
 
-bool mask_in_pairs(const AttentionProblem& p) {
-  if (p.mask < 0 || bits(p.mask_type) < 8 || bits(p.mask_type) > 64 || !p.mask_strides[3].is(1)) return false;
-  for (size_t d = 0; d < 3; ++d)
-    if (power_of_two_in(p.mask_strides[d], 2) != 2) return false;
-  return power_of_two_in(p.mask_len, 2) == 2;
+// Whether masks of keys 2 i and 2 i + 1 lie in one aligned piece: true, false, or what the run tells.
+static std::string masks_in_pairs(KernelWriter& k, const AttentionProblem& p) {
+  if (!p.mask_strides[3].is(1)) return "false";
+  std::string odd;
+  for (const Dim& d : {p.mask_strides[0], p.mask_strides[1], p.mask_strides[2], p.mask_len}) {
+    if (d.is_const() && d.constant() % 2) return "false";
+    if (!d.is_const()) odd += cat(odd.empty() ? "" : " | ", k.size(d));
+  }
+  return odd.empty() ? "true" : cat("((", odd, ") & 1) == 0");
 }
 
 // score(s, mask) where the product is more than scaled, and `masks`, where they are.
@@ -68,7 +72,13 @@ static std::string score_function(KernelWriter& k, const AttentionProblem& p) {
     body += "return mask ? t : -INFINITE;\n";
   else
     body += cat("const float m = ", loaded(p.mask_type, "float", "mask"), ";\nreturn m == -INFINITE ? m : t + m;\n");
+  const std::string pairs = masks_in_pairs(k, p);
   return cat("const auto* const masks = ", base, ";\nconst auto mask_of = [=](int row, int key) { return masks + ", at, "; };\n",
+             starts_with(pairs, "((") ? "const" : "constexpr", " bool in_pairs = ", pairs, ";\n",
+             // The second key may be one too many.
+             "const auto masks_of = [=](int row, int key, int limit) -> Vec<", type, ", 2> {\n",
+             "if (in_pairs) return load_vec<2>(mask_of(row, key < limit ? key : 0));\n",
+             "return {{*mask_of(row, min(key, limit - 1)), *mask_of(row, min(key + 1, limit - 1))}};\n};\n",
              "const auto score = [](float s, ", type, " mask) -> float {\n", body, "};\n");
 }
 

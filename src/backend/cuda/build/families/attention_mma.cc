@@ -158,7 +158,8 @@ Status write_attention_mma(const AttentionProblem& p, const Chip& chip, Program&
   const MmaTile t = choose_tile(p, chip);
   if (p.tf32 && t.shared() > chip.shared_per_block) return write_attention_simt(p, chip, out);
   if (t.shared() > chip.shared_per_block) return unsupported("heads of size ", std::max(p.head, p.v_head), " need more shared memory than ", chip.name, " has");
-  const bool hold = t.m * t.dp * t.bytes <= 256;  // the queries stay in registers
+  // The queries stay in registers, unless the addresses of masks need those.
+  const bool hold = t.m * t.dp * t.bytes <= (p.mask >= 0 && !p.mask_len.is_const() ? 128 : 256);
   KernelWriter k("attention", t.threads);
   const std::string element = p.tf32 ? "float" : "unsigned short";
   k.body = attention_frame(k, p, t, element);

@@ -60,13 +60,15 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   engine.profiles = TRY(apply_shapes(model.graph, options.shapes));
   PassOptions passes = options.passes;
   passes.precision = options.precision;
+  const bool tf32 = options.precision == "tf32";
+  passes.has_kernel = [&](const Graph& g, const Node& node) { return compilers[0]->supports({g, node, tf32}).yes; };
   passes.observe = [&](const Graph& g) { return observe_golden(g, engine.profiles[0], out.passes.observed); };
   passes.kept = [&](const KeptFloat& kept) { out.passes.kept.push_back(kept); };
   if (!report("optimise", 0, 0)) return stopped;
   Graph optimized = TRY(optimize(model.graph, passes, &out.passes));
   LowerOptions lowering;
   lowering.progress = [&](int64_t done, int64_t total) { return report("kernels", done, total); };
-  lowering.tf32 = options.precision == "tf32";
+  lowering.tf32 = tf32;
   lowering.profile = &engine.profiles[0];
   lowering.choose = [&](std::vector<KernelJob>& jobs) { return tune(jobs, options.tuning, out.tuning, watch); };
   Lowered lowered = TRY(lower(std::move(optimized), compilers, lowering));

@@ -222,17 +222,13 @@ nb::dict DeviceArray::cuda_interface() {
 nb::object DeviceArray::numpy() {
   check(settled());
   Tensor host = value_or_raise(Tensor::allocate(tensor_->dtype(), tensor_->shape()));
-  {
+  const auto bring = [&]() -> Status {
     nb::gil_scoped_release release;
-    const auto bring = [&]() -> Status {
-      auto stream = TRY(device_->create_stream(1));
-      TRY(device_->copy(*stream, host.data(), tensor_->data(), host.bytes(), Copy::device_to_host));
-      return stream->synchronize();
-    };
-    const Status status = bring();
-    nb::gil_scoped_acquire gil;
-    check(status);
-  }
+    auto stream = TRY(device_->create_stream(1));
+    TRY(device_->copy(*stream, host.data(), tensor_->data(), host.bytes(), Copy::device_to_host));
+    return stream->synchronize();
+  };
+  check(bring());
   return from_tensor(host, Array::numpy);
 }
 

@@ -4,6 +4,7 @@
 #include "compiler/memory.h"
 #include "compiler/report.h"
 #include "engine/engine_file.h"
+#include "engine/serialize.h"
 #include "engine/step_kind.h"
 #include "json.h"
 #include "model.h"
@@ -15,7 +16,7 @@ static void declare(Options& o) {
   o.add(Positional{"MODEL", "an engine or an ONNX model"});
   o.add(Option{"layers", 0, Kind::flag, "", "each step or node, with the ONNX nodes that it does"});
   o.add(Option{"memory", 0, Kind::flag, "", "planned memory for each profile"});
-  o.add(Option{"tactics", 0, Kind::flag, "", "each step's kernel, its parameters, and why it was chosen"});
+  o.add(Option{"tactics", 0, Kind::flag, "", "each step's kernel, its parameters, and what it was chosen from"});
   o.add(Option{"shape", 0, Kind::text, "NAME:1x3x224x224", "shapes of an ONNX model's inputs", "", true, true});
 }
 
@@ -52,12 +53,58 @@ static ordered_json figures(const MemoryFigures& m) {
   return {{"peak", m.peak}, {"lower_bound", m.lower_bound}, {"unknown_values", m.unknown}};
 }
 
+namespace {
+// What an engine and a run of it take in either memory: weights, machine code and intermediate tensors.
+struct Places {
+  int64_t device = 0, host = 0;
+};
+}  // namespace
+
+static Places places(const EngineContent& c, const OptimizationProfile& p, bool at_maximum) {
+  const std::string backend = c.target.substr(0, c.target.find(':'));
+  const std::vector<bool> there = values_on_device(c.graph, c.steps, backend);
+  const int64_t all = weight_bytes(c.graph, c.steps);
+  if (there.empty()) return {0, all + plan_intermediates(c.graph, p, at_maximum).peak};
+  std::vector<bool> here = there;
+  here.flip();
+  // The file with all weights is mapped on the host, but what is on the device is not read from there again.
+  const int64_t on_device = weight_bytes(c.graph, c.steps, backend);
+  return {on_device + plan_intermediates(c.graph, p, at_maximum, there).peak,
+          std::max<int64_t>(all - on_device, 0) + plan_intermediates(c.graph, p, at_maximum, here).peak};
+}
+
+static ordered_json mib_json(const Places& p) { return {{"host", double(p.host) / 1048576}, {"device", double(p.device) / 1048576}}; }
+
 static ordered_json memory_json(const Graph& g, const std::vector<StepPlan>& steps, const std::vector<OptimizationProfile>& profiles) {
   ordered_json j = {{"weights", weight_bytes(g, steps)}, {"profiles", ordered_json::array()}};
   for (const OptimizationProfile& p : profiles)
     j["profiles"].push_back({{"opt", figures(plan_intermediates(g, p, false))},
                              {"max", has_maximum(p) ? figures(plan_intermediates(g, p, true)) : ordered_json(nullptr)}});
   return j;
+}
+
+static ordered_json engine_memory_json(const EngineContent& c) {
+  ordered_json j = memory_json(c.graph, c.steps, c.profiles);
+  for (size_t i = 0; i < c.profiles.size(); ++i)
+    for (const bool at_maximum : {false, true}) {
+      ordered_json& at = j["profiles"][i][at_maximum ? "max" : "opt"];
+      if (!at.is_null()) at["memory_mib"] = mib_json(places(c, c.profiles[i], at_maximum));
+    }
+  return j;
+}
+
+// Of engines for a device with memory of its own.
+static void print_places(const EngineContent& c) {
+  Table table({"PROFILE", "AT", ">ON THE DEVICE", ">ON THE HOST"});
+  for (const OptimizationProfile& p : c.profiles)
+    for (bool at_maximum : {false, true}) {
+      if (at_maximum && (p.dims.empty() || !has_maximum(p))) continue;
+      const Places at = places(c, p, at_maximum);
+      if (at.device == 0) return;
+      table.add({show_profile(p), at_maximum ? "max" : "opt", human_bytes(uint64_t(at.device)), human_bytes(uint64_t(at.host))});
+    }
+  print_line("\nWith weights and machine code:");
+  print_text(table.text("  "));
 }
 
 static void print_memory(const Graph& g, const std::vector<StepPlan>& steps, const std::vector<OptimizationProfile>& profiles) {
@@ -78,13 +125,14 @@ struct Layer {
   std::string name, op, shown_op, output, kernel, config, reason;
   std::vector<std::string> origins;
   bool fallback = false;
+  std::vector<Tactic> tactics;
 };
 }  // namespace
 
 static void collect_layers(const Graph& g, const std::vector<StepPlan>& steps, const std::string& prefix, std::vector<Layer>& out) {
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     const Node& node = g.nodes[n];
-    Layer l{prefix + node.name, node.op->name, show_op(node), "", "", "", "", node.origins};
+    Layer l{prefix + node.name, node.op->name, show_op(node), "", "", "", "", node.origins, false, {}};
     if (!node.outputs.empty() && node.outputs[0] != kNoValue) l.output = show_type(g.info(node.outputs[0]));
     if (n < steps.size()) {
       const StepKind kind = step_kind(node);
@@ -93,6 +141,7 @@ static void collect_layers(const Graph& g, const std::vector<StepPlan>& steps, c
       l.config = image.config;
       l.reason = steps[n].reason;
       l.fallback = steps[n].fallback;
+      l.tactics = steps[n].tactics;
     }
     out.push_back(std::move(l));
     if (n < steps.size())
@@ -121,6 +170,21 @@ static void print_layers(const std::vector<Layer>& layers, bool with_kernels) {
   print_text(table.text("  "));
 }
 
+// The kernels that steps were chosen from, the chosen one first, then as they were compared.
+static void print_compared(const std::vector<Layer>& layers) {
+  Table table({">#", "COMPARED", ">MEASURED us", ">SPREAD us", ">MODEL us", ""});
+  const auto us = [](double seconds) { return seconds > 0 ? fixed(seconds * 1e6, 2) : std::string(); };
+  bool any = false;
+  for (size_t i = 0; i < layers.size(); ++i)
+    for (const bool chosen : {true, false})
+      for (const Tactic& t : layers[i].tactics) {
+        if (t.chosen != chosen) continue;
+        table.add({chosen ? cat(i) : "", escape(t.variant), us(t.seconds), us(t.spread), us(t.estimate), chosen ? "chosen" : t.failure.empty() ? "" : "fails: " + escape(shorten(t.failure, 80))});
+        any = true;
+      }
+  if (any) print_text("\n" + table.text("  "));
+}
+
 static void print_tactics(const std::vector<Layer>& layers) {
   print_text("\n");
   Table table({">#", "STEP", "KERNEL", "PARAMETERS", "WHY"});
@@ -128,6 +192,7 @@ static void print_tactics(const std::vector<Layer>& layers) {
     if (const Layer& l = layers[i]; l.kernel != "view" && l.kernel != "shape arithmetic")
       table.add({cat(i), cat(l.shown_op, " '", escape(shorten(l.name, 40)), "'"), l.kernel, escape(shorten(l.config, 60)), (l.fallback ? "fallback: " : "") + escape(l.reason)});
   print_text(table.text("  "));
+  print_compared(layers);
 }
 
 static ordered_json layers_json(const std::vector<Layer>& layers, bool with_kernels) {
@@ -135,6 +200,7 @@ static ordered_json layers_json(const std::vector<Layer>& layers, bool with_kern
   for (const Layer& l : layers) {
     ordered_json j = {{"name", l.name}, {"op", l.op}, {"output", l.output}, {"origins", l.origins}};
     if (with_kernels) j.update({{"kernel", l.kernel}, {"config", l.config}, {"reason", l.reason}, {"fallback", l.fallback}});
+    if (!l.tactics.empty()) j["tactics"] = ordered_json::parse(tactics_to_json(l.tactics).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     out.push_back(j);
   }
   return out;
@@ -174,7 +240,7 @@ static Status inspect_engine(const Options& o, const std::string& path, const st
     j["fallbacks"] = fallbacks;
     j["kept_float32"] = kept_json(c.report);
     j["golden"] = c.golden.source;
-    j["memory"] = memory_json(c.graph, c.steps, c.profiles);
+    j["memory"] = engine_memory_json(c);
     j["layers"] = layers_json(layers, true);
     print_json(j);
     return {};
@@ -192,7 +258,7 @@ static Status inspect_engine(const Options& o, const std::string& path, const st
   if (starts_with(kept.observed, "none")) print_line("  ranges     not observed, ", escape(kept.observed.substr(6)));
   if (fallbacks.empty()) print_line("  fallbacks  none");
   for (const std::string& f : summarize_fallbacks(c)) print_line("  fallback   ", f);
-  if (o.has("memory")) print_memory(c.graph, c.steps, c.profiles);
+  if (o.has("memory")) print_memory(c.graph, c.steps, c.profiles), print_places(c);
   if (o.has("layers")) print_layers(layers, true);
   if (o.has("layers") && !kept.nodes.empty()) print_kept(kept);
   if (o.has("tactics")) print_tactics(layers);

@@ -33,16 +33,6 @@ void declare_input_options(Options& o) {
   o.add(Option{"seed", 0, Kind::integer, "N", "of the random data", "0", false, true});
 }
 
-Result<DeviceChoice> parse_device(const std::string& text) {
-  const size_t colon = text.find(':');
-  DeviceChoice out{text.substr(0, colon), 0};
-  int64_t n = 0;
-  if (colon != text.npos && (!parse_int(text.substr(colon + 1), n) || n < 0 || n > 4096))
-    return Status(Code::invalid_argument, cat("'", escape(text), "' is not a device"), "--device cpu, or --device cuda:1");
-  out.ordinal = int(n);
-  return out;
-}
-
 Result<std::vector<ShapeSpec>> shape_specs(const Options& o) {
   std::vector<ShapeSpec> out;
   for (const std::string& text : o.texts("shape")) out.push_back(TRY(parse_shape_spec(text)));
@@ -61,6 +51,7 @@ Result<BuildChoice> build_choice(const Options& o) {
       return invalid_argument("--target ", escape(out.options.target), " is not of --device ", escape(device.name));
     out.options.device = owner;
   }
+  if (device.ordinal > 0 && out.options.target.empty()) out.options.target = TRY(target_of(device));
   out.options.precision = o.text("precision");
   out.options.shapes = TRY(shape_specs(o));
   for (const std::string& pin : o.texts("pin")) {

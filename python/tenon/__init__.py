@@ -8,13 +8,13 @@ import importlib
 import os
 
 from tenon import _core
-from tenon._core import __version__
+from tenon._core import DeviceArray, __version__
 from tenon._model import Binding, Model, TensorInfo
 from tenon.errors import (AccuracyError, CancelledError, DataLossError, DeviceUnavailableError, FileError,
                           IncompatibleError, InternalError, InvalidArgumentError, InvalidModelError, NoKernelError,
                           NotFoundError, OutOfMemoryError, TenonError, UnsupportedError)
 
-__all__ = ["compile", "load", "devices", "Model", "Binding", "TensorInfo", "TenonError", "AccuracyError",
+__all__ = ["compile", "load", "devices", "Model", "Binding", "DeviceArray", "TensorInfo", "empty", "TenonError", "AccuracyError",
            "CancelledError", "DataLossError", "DeviceUnavailableError", "FileError", "IncompatibleError",
            "InternalError", "InvalidArgumentError", "InvalidModelError", "NoKernelError", "NotFoundError",
            "OutOfMemoryError", "UnsupportedError", "__version__"]
@@ -23,20 +23,23 @@ _LAYERS = ("onnxruntime", "onnx_backend", "errors")
 
 
 def compile(model, *, device="cpu", precision="fp32", shapes=None, threads=0, workspace=0, target="", golden=True,
-            progress=None):
+            effort=None, budget=60.0, tuning_db=None, progress=None):
     """Builds an engine and opens it.
 
     model      path of an ONNX file, its bytes, or an onnx.ModelProto
-    device     "cpu", "reference", …, with ":N" for one of several
+    device     "cpu", "cuda", "reference"; "cuda:1" is the second GPU
     precision  "fp32"
     shapes     {input: dims}; a dim is a number or a range "min..opt..max"; a list of dims gives a profile each
     threads    host threads of a run; 0: one for each core
     workspace  most bytes of intermediate memory of a run; 0: no limit
     target     build for this target ("cpu:avx2") instead of the machine at hand
     golden     compute and keep expected outputs in the engine, where that is quick
+    effort     0 to 5, how much is measured to choose kernels: 0 nothing; None: 2 where the device is at hand, else 0
+    budget     the most seconds that this takes
+    tuning_db  file with earlier measurements, where new ones go too; None: tuning.txt in the user's cache folder
     progress   called with (stage, done, total); returning False stops the build
     """
-    options = (device, target, precision, _shape_specs(shapes), threads, workspace, golden, progress)
+    options = (device, target, precision, _shape_specs(shapes), threads, workspace, golden, _tuning(effort, budget, tuning_db), progress)
     if hasattr(model, "SerializeToString"):
         return Model(_core.compile_bytes(_serialized(model), "", *options))
     if isinstance(model, (bytes, bytearray, memoryview)):
@@ -46,10 +49,16 @@ def compile(model, *, device="cpu", precision="fp32", shapes=None, threads=0, wo
 
 def load(engine, *, device=None, threads=0, workspace=0):
     """Opens an engine: the path of a file, which stays mapped, or its bytes. `device` picks one of several, "cuda:1"."""
-    ordinal = int(device.partition(":")[2] or 0) if device else 0
     if isinstance(engine, (bytes, bytearray, memoryview)):
-        return Model(_core.load_bytes(bytes(engine), ordinal, threads, workspace))
-    return Model(_core.load_file(_path(engine, "engine"), ordinal, threads, workspace))
+        return Model(_core.load_bytes(bytes(engine), device or "", threads, workspace))
+    return Model(_core.load_file(_path(engine, "engine"), device or "", threads, workspace))
+
+
+def empty(shape, dtype="float32", *, device):
+    """A DeviceArray in the memory of a device ("cuda:0"), its elements undefined; `update` and `numpy` bring arrays there
+    and back.
+    """
+    return _core.device_empty(device, list(shape), str(dtype))
 
 
 def devices():
@@ -71,6 +80,12 @@ def _serialized(proto):
     except ValueError as error:  # protobuf's limit of 2 GiB
         raise InvalidArgumentError(f"the model cannot be serialized: {error}", "invalid_argument",
                                    "save it with external data and give the path") from None
+
+
+def _tuning(effort, budget, tuning_db):
+    if effort is not None and effort not in range(6):
+        raise InvalidArgumentError(f"effort is {effort!r}, expected 0 to 5", "invalid_argument")
+    return (-1 if effort is None else int(effort), float(budget), "" if tuning_db is None else _path(tuning_db, "tuning_db"))
 
 
 def _shape_specs(shapes):

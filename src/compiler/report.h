@@ -6,7 +6,7 @@
 
 namespace tenon {
 
-// Passes with node counts; nodes with their kernels, the ONNX nodes that each does, fallbacks with reasons; profiles;
+// Passes with node counts; nodes with their kernels, those that these were compared with, the ONNX nodes that each does, fallbacks with reasons; profiles;
 // planned memory. No times: the same build gives the same bytes.
 std::string make_report(const EngineContent& content, const PassReport& passes);
 // What stays float32 in an engine of a smaller precision, from its report.

@@ -2,6 +2,7 @@
 // limits and the padding of an external cache. Heads of Q may share heads of K and V; past keys and values
 // are put before the new.
 #include "ops/common/attention.h"
+#include "ops/common/flops.h"
 
 #include <cmath>
 
@@ -12,6 +13,23 @@ namespace tenon::ops {
 
 enum Input : size_t { kQ, kK, kV, kMask, kPastK, kPastV, kValid };
 
+// An input [batch, length, heads * size], or that many of its columns where `columns` says so.
+static Result<HeadDims> dims_of(InferArgs& a, size_t input, int64_t heads) {
+  const Ints &columns = a.attrs.ints("columns"), &sizes = a.attrs.ints("head_sizes");
+  if (columns.empty() && sizes.empty()) return head_dims(a, input, heads);
+  if (columns.size() != 3 || sizes.size() != 2) return invalid_model("columns is ", columns, ", head_sizes is ", sizes);
+  const std::string& name = a.op.inputs[input].name;
+  const int64_t size = sizes[input == kV], begin = columns[input];
+  if (size < 1 || size > INT32_MAX || begin < 0 || begin > INT32_MAX || heads < 1 || heads > INT32_MAX)
+    return invalid_model("input '", name, "' has ", heads, " heads of size ", size, " from column ", begin, " on");
+  if (!a.ranked(input)) return HeadDims{a.fresh("batch"), Dim(heads), a.fresh("length"), Dim(size)};
+  const SymShape& s = a.shape(input);
+  if (s.size() != 3) return invalid_model("columns of input '", name, "' of rank ", s.size(), ", it must be 3");
+  if (s[2].is_const() && s[2].constant() < begin + heads * size)
+    return invalid_model("input '", name, "' has ", s[2].constant(), " columns where ", begin + heads * size, " are needed");
+  return HeadDims{s[0], Dim(heads), s[1], Dim(size)};
+}
+
 static Status infer(InferArgs& a) {
   const int64_t stage = a.attrs.i("qk_matmul_output_mode");
   if (stage < 0 || stage > 3) return invalid_model("qk_matmul_output_mode is ", stage);
@@ -19,9 +37,9 @@ static Status infer(InferArgs& a) {
     if (a.attrs.i(side, -1) < -1) return invalid_model(side, " is ", a.attrs.i(side));
   if (a.has(kPastK) != a.has(kPastV)) return invalid_model("past_key and past_value must be given together");
   if (a.has(kPastK) && a.has(kValid)) return invalid_model("nonpad_kv_seqlen cannot be used with past_key");
-  const HeadDims q = TRY(head_dims(a, kQ, a.attrs.i("q_num_heads"))),
-                 k = TRY(head_dims(a, kK, a.attrs.i("kv_num_heads"))),
-                 v = TRY(head_dims(a, kV, a.attrs.i("kv_num_heads")));
+  const HeadDims q = TRY(dims_of(a, kQ, a.attrs.i("q_num_heads"))),
+                 k = TRY(dims_of(a, kK, a.attrs.i("kv_num_heads"))),
+                 v = TRY(dims_of(a, kV, a.attrs.i("kv_num_heads")));
   if (a.ranked(kQ) && a.ranked(kK) && a.ranked(kV) && (a.rank(kQ) != a.rank(kK) || a.rank(kQ) != a.rank(kV)))
     return invalid_model("Q, K and V have ranks ", a.rank(kQ), ", ", a.rank(kK), " and ", a.rank(kV));
   Dim batch = TRY(unify_dims(TRY(unify_dims(q.batch, k.batch, "the batch")), v.batch, "the batch"));
@@ -108,6 +126,16 @@ static void read_mask(const Tensor& m, const AttentionProblem& p, Bias& bias) {
   bias.strides = broadcast_strides(m.shape(), {p.batch, p.q_heads, p.q_len, bias.mask_len});
 }
 
+// `count` of the columns of a tensor of rank 3.
+static std::vector<double> take_columns(const Tensor& x, int64_t begin, int64_t count) {
+  const std::vector<double> all = x.to_doubles();
+  if (begin == 0 && count == x.dim(2)) return all;
+  std::vector<double> out;
+  for (int64_t r = 0; r < x.dim(0) * x.dim(1); ++r)
+    out.insert(out.end(), all.begin() + r * x.dim(2) + begin, all.begin() + r * x.dim(2) + begin + count);
+  return out;
+}
+
 static Status reference(RefArgs& a) {
   const Tensor &q = a.x(kQ), &k = a.x(kK), &v = a.x(kV);
   const bool packed = q.rank() == 3;
@@ -118,13 +146,16 @@ static Status reference(RefArgs& a) {
   p.q_len = packed ? q.dim(1) : q.dim(2);
   const int64_t new_len = packed ? k.dim(1) : k.dim(2), past = a.has(kPastK) ? a.x(kPastK).dim(2) : 0;
   p.kv_len = past + new_len;
-  p.head = packed ? q.dim(2) / p.q_heads : q.dim(3);
-  p.v_head = packed ? v.dim(2) / p.kv_heads : v.dim(3);
-  p.q = q.to_doubles(), p.k = k.to_doubles(), p.v = v.to_doubles();
+  Ints columns = a.attrs.ints("columns"), sizes = a.attrs.ints("head_sizes");
+  if (columns.empty() && packed) columns = {0, 0, 0}, sizes = {q.dim(2) / p.q_heads, v.dim(2) / p.kv_heads};
+  p.head = packed ? sizes[0] : q.dim(3);
+  p.v_head = packed ? sizes[1] : v.dim(3);
   if (packed) {
-    p.q = split_heads(p.q, p.batch, p.q_len, p.q_heads);
-    p.k = split_heads(p.k, p.batch, new_len, p.kv_heads);
-    p.v = split_heads(p.v, p.batch, new_len, p.kv_heads);
+    p.q = split_heads(take_columns(q, columns[0], p.q_heads * p.head), p.batch, p.q_len, p.q_heads);
+    p.k = split_heads(take_columns(k, columns[1], p.kv_heads * p.head), p.batch, new_len, p.kv_heads);
+    p.v = split_heads(take_columns(v, columns[2], p.kv_heads * p.v_head), p.batch, new_len, p.kv_heads);
+  } else {
+    p.q = q.to_doubles(), p.k = k.to_doubles(), p.v = v.to_doubles();
   }
   if (past) {
     p.k = join_middle(a.x(kPastK).to_doubles(), p.k, p.batch * p.kv_heads);
@@ -154,6 +185,13 @@ static Status reference(RefArgs& a) {
   return {};
 }
 
+static Flops count(const FlopArgs& a) {
+  const bool split = a.in[kQ].shape.size() == 4;  // [batch, heads, length, size]; else heads lie side by side
+  const double heads = split ? a.dim(kQ, 1) : double(a.attrs.i("q_num_heads")), length = a.dim(kQ, split ? 2 : 1), past = a.dim(kPastK, 2);
+  return attention_flops({a.elements(kQ), a.results(), a.dim(kQ, 0) * heads * length, length, past, past + a.dim(kK, split ? 2 : 1),
+                          a.attrs.i("is_causal") != 0});
+}
+
 extern const Op op_attention{
     .name = "Attention",
     .version = 25,
@@ -169,7 +207,9 @@ extern const Op op_attention{
                 {"present_key", kFloats, 'T', Param::optional},
                 {"present_value", kFloats, 'V', Param::optional},
                 {"qk_matmul_output", kFloats, 'T', Param::optional}},
-    .attrs = {{"is_causal", int64_t(0)},
+    .attrs = {{"columns", Ints()},  // these two are not ONNX's: passes set them. Where the heads of rank 3 inputs begin
+              {"head_sizes", Ints()},  // in their last dimension, [Q, K, V], and their sizes, [Q and K, V]
+              {"is_causal", int64_t(0)},
               optional_attr("kv_num_heads", AttrKind::i),
               {"left_window_size", int64_t(-1)},
               optional_attr("q_num_heads", AttrKind::i),
@@ -180,6 +220,7 @@ extern const Op op_attention{
               optional_attr("softmax_precision", AttrKind::i)},
     .infer = infer,
     .reference = reference,
+    .flops = count,
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32},
     .samples =
@@ -187,6 +228,8 @@ extern const Op op_attention{
          {{{{1, 4, 5, 8}}, {{1, 2, 5, 8}}, {{1, 2, 5, 8}}}, {{"is_causal", int64_t(1)}}},
          {{{{2, 3, 12}}, {{2, 5, 12}}, {{2, 5, 12}}, {{3, 5}}},
           {{"q_num_heads", int64_t(3)}, {"kv_num_heads", int64_t(3)}}},
+         {{{{2, 3, 40}}, {{2, 5, 30}}, {{2, 5, 9}}},
+          {{"q_num_heads", int64_t(4)}, {"kv_num_heads", int64_t(2)}, {"columns", Ints{1, 16, 0}}, {"head_sizes", Ints{7, 4}}}},
          {{{{1, 2, 3, 4}}, {{1, 2, 3, 4}}, {{1, 2, 3, 4}}, {.absent = true}, {{1, 2, 7, 4}}, {{1, 2, 7, 4}}},
           {},
           3}},

@@ -13,12 +13,14 @@
 #include "passes/cleanup/reshapes.h"
 #include "passes/cleanup/transposes.h"
 #include "passes/cleanup/unflatten_gemm.h"
+#include "passes/fusion/find_attention.h"
 #include "passes/fusion/find_gelu.h"
 #include "passes/fusion/find_norms.h"
 #include "passes/fusion/fold_pads.h"
 #include "passes/fusion/fold_scales.h"
 #include "passes/fusion/fuse_anchor.h"
 #include "passes/fusion/fuse_pointwise.h"
+#include "passes/fusion/merge_products.h"
 #include "passes/layout/channels_last.h"
 #include "passes/precision/lower_precision.h"
 
@@ -34,6 +36,7 @@ const std::vector<Pass>& all_passes() {
       {"channels_last", "convolutions and pools on [N, spatial..., C]", channels_last},
       {"common_subexpressions", "equal nodes and constants become one", common_subexpressions},
       {"control_flow", "Ifs on constants become a branch; all passes over the bodies of If, Loop and Scan", control_flow},
+      {"find_attention", "recognises Attention spelled out", find_attention},
       {"find_gelu", "recognises Gelu spelled out", find_gelu},
       {"find_norms", "recognises LayerNormalization and RMSNormalization spelled out", find_norms},
       {"fold_constants", "runs nodes on constants at build time", fold_constants},
@@ -43,6 +46,7 @@ const std::vector<Pass>& all_passes() {
       {"fuse_anchor", "convolutions and products with the elementwise nodes behind them", fuse_anchor},
       {"fuse_pointwise", "groups of elementwise nodes become one loop", fuse_pointwise},
       {"lower_precision", "float32 arithmetic in fp16 or bf16, where that was asked for", lower_precision},
+      {"merge_products", "products of one input that Attention reads become one", merge_products},
       {"remove_dead", "drops what no output needs", remove_dead_nodes},
       {"remove_noops", "drops nodes that give back their input", remove_noops},
       {"reshapes", "chains of views become one Reshape", reshapes},
@@ -111,10 +115,14 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   TRY(pass("fold_pads"));
   TRY(pass("fold_scales"));
   TRY(pass("remove_noops"));
+  // One node, as a norm is, and while its Transposes are still where the exporter put them.
+  TRY(pass("find_attention"));
+  TRY(pass("merge_products"));
   TRY(pass("lower_precision"));
   // Layout before fusion: a Transpose cannot move through a fused node.
   TRY(pass("channels_last"));
   TRY(pass("transposes"));
+  TRY(pass("find_attention"));  // Transposes have come nearer to it
   // The layout has put constants and views in new places.
   TRY(pass("fold_constants"));
   TRY(pass("reshapes"));

@@ -31,6 +31,9 @@ struct PassOptions {
   std::function<ValueRanges(const Graph& g)> observe;
   // Called with each node that stays float32.
   std::function<void(const KeptFloat& kept)> kept;
+  // Whether the device has a kernel for a node, of a graph that may hold nothing else: asked before several nodes become one
+  // that not every device knows. Empty: yes.
+  std::function<bool(const Graph& g, const Node& node)> has_kernel;
   // Called after each pass.
   std::function<void(const std::string& pass, const Graph& g)> dump;
 };

@@ -1,6 +1,7 @@
 #include "backend/cpu/cpu.h"
 
 #include "backend/cpu/families.h"
+#include "backend/cpu/kernels/peak.h"
 #include "backend/host.h"
 #include "backend/reference/reference.h"
 
@@ -29,6 +30,14 @@ class CpuDevice : public HostDevice {
     return make_status(Code::incompatible, "this Tenon has no cpu kernel '", escape(s.image.kernel), "'")
         .with_remedy("build the engine again with this Tenon");
   }
+  Result<Peaks> peaks(Stream& stream) override {
+    const MeasuredPeaks m = measure_peaks(*stream.pool());
+    Peaks p;
+    p.source = cat("measured on ", stream.pool()->threads(), stream.pool()->threads() == 1 ? " thread" : " threads");
+    p.bytes = m.bytes;
+    p.arithmetic = p.f32 = m.flops;
+    return p;
+  }
 
  private:
   Isa isa_;
@@ -39,6 +48,10 @@ class CpuCompiler : public KernelCompiler {
   explicit CpuCompiler(Isa isa) : isa_(isa) {}
   std::string target() const override { return cat("cpu:", isa_name(isa_)); }
   KernelAnswer supports(const KernelRequest& r) const override { return choose(r).second; }
+  std::vector<KernelVariant> variants(const KernelRequest& r) const override {
+    const Family* f = choose(r).first;
+    return f && f->variants ? f->variants(r, isa_) : std::vector<KernelVariant>();
+  }
   Result<KernelImage> compile(const KernelRequest& r) override {
     const Family* f = choose(r).first;
     CHECK(f != nullptr);

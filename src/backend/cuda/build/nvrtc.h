@@ -25,14 +25,13 @@ struct Compiled {
 
 struct NvrtcOptions {
   std::vector<std::string> extra;  // further options for the compiler
-  // Errors instead of slow code: spilled registers, and warnings of the assembler that instructions were serialised or
-  // hints ignored (C75xx). For variants that have an alternative.
-  bool refuse_slow = false;
+  bool refuse_slow = false;        // where slowness() finds something: for variants that have an alternative
   bool use_disk = true;            // look in the cache on disk, and leave the result there
 };
 
 // Where NVRTC was found and its version: "libnvrtc.so.12 (12.9)". Errors: unavailable, with the remedy.
 Result<std::string> nvrtc_description();
+std::string nvrtc_version();  // "nvrtc 12.9"; empty where there is none
 
 // Compiles the prelude and `source` for `chip`. Results are remembered, in the process and in the folder that
 // compile_cache_folder names. Safe from several threads; equal texts are compiled once.
@@ -43,7 +42,11 @@ using CompileCuda = Result<Compiled> (*)(const std::string& source, const Chip& 
 // For tests: what compile_cuda() calls from now on; null for NVRTC again.
 void replace_nvrtc(CompileCuda compile);
 
-// $TENON_CACHE/cuda, else $XDG_CACHE_HOME/tenon/cuda, else ~/.cache/tenon/cuda; empty where there is none.
+// What the compiler could not make fast: registers that are spilled, instructions that are serialised or hints that are
+// ignored (the assembler's C75xx). "" where there is nothing.
+std::string slowness(const Compiled& c);
+
+// cuda/ of cache_folder(); empty where there is none.
 std::string compile_cache_folder();
 // The figures in a log of the compiler.
 std::vector<KernelStats> parse_stats(const std::string& log);

@@ -12,8 +12,19 @@ namespace tenon {
 
 // How many multiplications of a fast kernel take as long as one of a reference.
 static constexpr double kReferenceCost = 200;
+// How many multiplications take as long as packing one weight, once for all samples: it also bounds the memory for them.
+static constexpr double kPackingCost = 20;
 // What an open size is taken for, such as how many boxes a NonMaxSuppression leaves.
 static constexpr int64_t kOpenSize = 8;
+
+static double packing(const Graph& graph) {
+  double weights = 0;
+  for (const Node& node : graph.nodes)
+    if (node.op->fusion == Fusion::out_elementwise_fusable)
+      for (ValueId v : node.inputs)
+        if (graph.is_constant(v)) weights += double(graph.constant(v).size());
+  return weights * kPackingCost;
+}
 
 static double estimate(const Graph& graph, const HostKernels& kernels, const std::vector<Tensor>& sample) {
   std::vector<Shape> shapes;
@@ -30,7 +41,7 @@ Result<ValueRanges> observe(const Graph& given, std::span<const std::vector<Tens
   const int threads = options.threads > 0 ? options.threads : int(std::max(1u, std::thread::hardware_concurrency()));
   const std::unique_ptr<HostKernels> kernels = TRY(HostKernels::create(graph, threads));
   std::vector<const std::vector<Tensor>*> affordable;
-  double work = 0;
+  double work = packing(graph);
   for (const std::vector<Tensor>& sample : samples) {
     if (sample.size() != graph.inputs.size()) return invalid_argument("the graph takes ", graph.inputs.size(), " inputs, a sample has ", sample.size());
     const double more = estimate(graph, *kernels, sample);

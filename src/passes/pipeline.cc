@@ -92,8 +92,9 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
       return invalid_argument("no pass is called '", name, "'; there are: ", join(names, ", "));
     }
   TRY(infer_graph(g));
+  PassOptions seen = options;
   const auto pass = [&](std::string_view name) -> Status {
-    auto out = run(name, std::move(g), options, report);
+    auto out = run(name, std::move(g), seen, report);
     if (!out.ok()) return out.status();
     g = std::move(out).value();
     return {};
@@ -115,6 +116,8 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   TRY(pass("fold_pads"));
   TRY(pass("fold_scales"));
   TRY(pass("remove_noops"));
+  // While attention is in parts, for which the host has fast kernels: its scores are its own affair afterwards.
+  if (options.observe && options.precision == "fp16") seen.observe = [ranges = options.observe(g)](const Graph&) { return ranges; };
   // One node, as a norm is, and while its Transposes are still where the exporter put them.
   TRY(pass("find_attention"));
   TRY(pass("merge_products"));

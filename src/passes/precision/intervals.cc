@@ -50,6 +50,8 @@ Bounds selects_or_zero(const Seen& s) { return hull(selects(s), {0, 0}); }
 Bounds first(const Seen& s) { return s.in[0]; }
 Bounds averages(const Seen& s) { return {s.in[0].low, s.in[0].high, false}; }
 Bounds averages_with_zeros(const Seen& s) { return hull(averages(s), {0, 0}); }
+// Averages of rows of V, or zeros where no key is seen.
+Bounds attends(const Seen& s) { return hull({s.in[2].low, s.in[2].high, false}, {0, 0}); }
 Bounds probability(const Seen&) { return {0, 1}; }
 Bounds log_probability(const Seen&) { return {-std::numeric_limits<double>::infinity(), 0}; }
 
@@ -160,7 +162,7 @@ using Rule = Bounds (*)(const Seen&);
 // Elementwise operators need none: their formula tells (scalar_bounds).
 const std::map<std::string_view, Rule>& rules() {
   static const std::map<std::string_view, Rule> table = {
-      {"AveragePool", averages_with_zeros}, {"CenterCropPad", selects_or_zero}, {"Concat", selects},
+      {"Attention", attends}, {"AveragePool", averages_with_zeros}, {"CenterCropPad", selects_or_zero}, {"Concat", selects},
       {"Conv", convolves}, {"ConvTranspose", convolves_transposed}, {"DepthToSpace", first}, {"Dropout", first},
       {"Expand", first}, {"Flatten", first}, {"Gather", first}, {"GatherElements", first}, {"GatherND", first},
       {"Gemm", gemm}, {"GlobalAveragePool", averages}, {"GlobalMaxPool", first}, {"Hardmax", probability},

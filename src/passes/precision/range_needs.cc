@@ -76,7 +76,7 @@ void add_range_needs(const Graph& g, DType low, const ValueRanges& observed, Flo
   }
   // Its results, if it moved, would be what it reads, cut off below.
   const auto cut_off = [&](size_t n, ValueId v) {
-    if (!needs.saturates[n] || is_op(g.nodes[n], "Softmax") || uses.is_output(v)) return false;
+    if (!needs.saturates[n] || is_op(g.nodes[n], "Softmax") || is_op(g.nodes[n], "Attention") || uses.is_output(v)) return false;
     return !ranges.reach(v).above;
   };
   for (size_t n = 0; n < g.nodes.size(); ++n) {

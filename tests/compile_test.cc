@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "base/mapped_file.h"
 #include "compiler/report.h"
 #include "engine/engine_file.h"
 #include "ir/interpreter.h"
@@ -164,6 +167,92 @@ TEST(Compile, WithoutPassesTheAnswersAreTheSame) {
     for (int64_t n : {1, 3})
       for (int c : {0, 1}) expect_right(*b, text, {ramp({n, 8}), Tensor::scalar_int(c, DType::boolean)});
   }
+}
+
+// ---- tuning ----------------------------------------------------------------------------------------------------------
+
+// Whole numbers, so that sums are exact in any order.
+const char* const kConvs = R"(graph "convs" (%x: f32[n, 5, 9, 10]) -> (%y) {
+  const %wr: f32[12, 5, 3, 3] = random 1
+  const %vr: f32[7, 12, 3, 3] = random 2
+  %w = Round(%wr)
+  %v = Round(%vr)
+  %a = Conv(%x, %w) {pads=[1, 1, 1, 1]} "first"
+  %b = Relu(%a)
+  %y = Conv(%b, %v) {strides=[2, 2]} "second"
+})";
+
+BuildOptions tuned(const std::string& database) {
+  BuildOptions o = with_shapes({"x:1..2..3x5x9x10"});
+  o.tuning.effort = 1;
+  o.tuning.database = database;
+  return o;
+}
+
+std::string fresh_database() {
+  const std::string path = ::testing::TempDir() + "tenon_compile_" + ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".txt";
+  std::filesystem::remove(path);
+  return path;
+}
+
+TEST(Compile, TunedKernelsComeWithTheirEvidence) {
+  const BuildOptions o = tuned(fresh_database());
+  auto first = build(kConvs, o), second = build(kConvs, o);
+  ASSERT_TRUE(first.ok() && second.ok()) << first.status().to_string();
+  EXPECT_EQ(first->tuning.choices, 2);
+  EXPECT_EQ(first->tuning.measured, 2);
+  EXPECT_EQ(second->tuning.known, 2);
+  EXPECT_EQ(first->bytes, second->bytes);
+  auto read = read_engine(first->bytes, nullptr);
+  ASSERT_TRUE(read.ok());
+  int compared = 0;
+  for (const StepPlan& s : read->steps) {
+    int chosen = 0;
+    for (const Tactic& t : s.tactics) {
+      EXPECT_GT(t.seconds, 0) << t.variant;
+      EXPECT_EQ(t.source, Tactic::measured);
+      EXPECT_EQ(t.chosen, t.variant == s.image.kernel);
+      chosen += t.chosen;
+    }
+    EXPECT_EQ(chosen, s.tactics.empty() ? 0 : 1);
+    compared += int(s.tactics.size());
+  }
+  EXPECT_EQ(compared, 4);
+  EXPECT_NE(first->content.report.find("\"tactics\""), std::string::npos);
+  EXPECT_TRUE(build(kConvs, with_shapes({"x:1..2..3x5x9x10"}))->tuning.database.empty());
+}
+
+// Whatever the database says is the fastest, the answers are right.
+TEST(Compile, EachVariantIsRight) {
+  const BuildOptions o = tuned(fresh_database());
+  ASSERT_TRUE(build(kConvs, o).ok());
+  const auto file = MappedFile::open(o.tuning.database);
+  ASSERT_TRUE(file.ok());
+  const std::string measured((*file)->bytes().begin(), (*file)->bytes().end());
+  for (const char* wanted : {"conv.folded", "conv.igemm"}) {
+    std::string text;
+    for (const std::string& line : split(measured, '\n')) {
+      std::vector<std::string> f = split(line, '\t');
+      if (f.size() == 7) f[5] = starts_with(f[4], wanted) ? "1e-09" : "1.0", f[6] = "0.0";
+      text += join(f, "\t") + "\n";
+    }
+    ASSERT_TRUE(write_file_atomically(o.tuning.database, text).ok());
+    auto b = build(kConvs, o);
+    ASSERT_TRUE(b.ok());
+    int so = 0;
+    for (const StepPlan& s : b->content.steps) so += starts_with(s.image.kernel, wanted);
+    EXPECT_EQ(so, 2) << wanted;
+    for (int64_t n : {1, 3}) expect_right(*b, kConvs, {ramp({n, 5, 9, 10})});
+  }
+}
+
+TEST(Compile, StoppedWhileItMeasures) {
+  auto g = parse(kConvs);
+  const BuildOptions o = tuned(fresh_database());
+  auto r = compile_model({*g, 21, ""}, "h", o, [](const char* stage, int64_t done, int64_t) { return std::string_view(stage) != "tune" || done == 0; });
+  ASSERT_FALSE(r.ok());
+  EXPECT_EQ(r.status().code(), Code::cancelled);
+  EXPECT_GE(build(kConvs, o)->tuning.known, 1);
 }
 
 }  // namespace

@@ -114,12 +114,13 @@ Progress::~Progress() {
   if (drawn_) write_stderr("\r\033[K");
 }
 
-void Progress::update(const char* stage, int64_t done, int64_t total) {
+void Progress::update(const char* stage, int64_t done, int64_t total, const std::string& note) {
   if (!thread_.joinable()) return;
   std::lock_guard lock(mutex_);
   stage_ = stage;
   done_ = done;
   total_ = total;
+  note_ = note.empty() ? note : ", " + note;
 }
 
 void Progress::loop() {
@@ -136,7 +137,7 @@ void Progress::show_line() {
   if (stage_.empty() || (stage_ == shown_stage_ && tenth == shown_tenth_)) return;
   shown_stage_ = stage_;
   shown_tenth_ = tenth;
-  write_stderr(total_ > 0 ? cat(stage_, ": ", tenth * 10, " % (", done_, " of ", total_, ")\n") : cat(stage_, "\n"));
+  write_stderr(total_ > 0 ? cat(stage_, ": ", tenth * 10, " % (", done_, " of ", total_, note_, ")\n") : cat(stage_, "\n"));
 }
 
 void Progress::draw_bar() {
@@ -147,7 +148,7 @@ void Progress::draw_bar() {
   } else {
     bar[size_t(tick_++ % kWidth)] = '#';
   }
-  write_stderr(cat("\r\033[K[", bar, "] ", stage_, total_ > 0 ? cat(" ", done_, " of ", total_) : std::string()));
+  write_stderr(cat("\r\033[K[", bar, "] ", stage_, total_ > 0 ? cat(" ", done_, " of ", total_, note_) : std::string()));
   drawn_ = true;
 }
 

@@ -58,7 +58,8 @@ class Progress {
  public:
   Progress();
   ~Progress();
-  void update(const char* stage, int64_t done, int64_t total);
+  // `note` stands behind the count: "12 s left".
+  void update(const char* stage, int64_t done, int64_t total, const std::string& note = "");
 
  private:
   void loop();
@@ -68,7 +69,7 @@ class Progress {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false, drawn_ = false;
-  std::string stage_, shown_stage_;
+  std::string stage_, shown_stage_, note_;
   int64_t done_ = 0, total_ = 0, shown_tenth_ = -1;
   int tick_ = 0;
   std::thread thread_;

@@ -1,5 +1,4 @@
 // tenon doctor: what this machine offers, and what is missing.
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include "backend/cuda/build/nvrtc.h"
 #include "backend/cuda/chip.h"
 #include "backend/cuda/driver.h"
+#include "base/machine.h"
 #include "command.h"
 #include "engine/engine_file.h"
 #include "json.h"
@@ -30,11 +30,6 @@ static std::string value_of(const char* path, const std::string& key) {
   return "";
 }
 
-static int usable_cores() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 static std::vector<std::string> cpu_features() {
   // Those that kernels ask for, now or later.
   static const char* const kNames[] = {"sse4_2", "avx", "f16c", "fma", "avx2", "avx_vnni", "avx512f", "avx512bw", "avx512vl",
@@ -50,7 +45,7 @@ static std::vector<std::string> cpu_features() {
 static Result<int> run(const Options& o) {
   ordered_json j = {{"schema", "tenon.doctor/1"}, {"tenon", kTenonVersion}};
   const double gib = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGE_SIZE)) / 1073741824;
-  j["cpu"] = {{"model", value_of("/proc/cpuinfo", "model name")}, {"features", cpu_features()}, {"cores", usable_cores()},
+  j["cpu"] = {{"model", cpu_model()}, {"features", cpu_features()}, {"cores", usable_cores()},
               {"cores_online", sysconf(_SC_NPROCESSORS_ONLN)}};
   j["memory_gib"] = gib;
   j["devices"] = ordered_json::array();

@@ -4,6 +4,7 @@
 #include "compiler/memory.h"
 #include "compiler/report.h"
 #include "engine/engine_file.h"
+#include "engine/serialize.h"
 #include "engine/step_kind.h"
 #include "json.h"
 #include "model.h"
@@ -15,7 +16,7 @@ static void declare(Options& o) {
   o.add(Positional{"MODEL", "an engine or an ONNX model"});
   o.add(Option{"layers", 0, Kind::flag, "", "each step or node, with the ONNX nodes that it does"});
   o.add(Option{"memory", 0, Kind::flag, "", "planned memory for each profile"});
-  o.add(Option{"tactics", 0, Kind::flag, "", "each step's kernel, its parameters, and why it was chosen"});
+  o.add(Option{"tactics", 0, Kind::flag, "", "each step's kernel, its parameters, and what it was chosen from"});
   o.add(Option{"shape", 0, Kind::text, "NAME:1x3x224x224", "shapes of an ONNX model's inputs", "", true, true});
 }
 
@@ -78,13 +79,14 @@ struct Layer {
   std::string name, op, shown_op, output, kernel, config, reason;
   std::vector<std::string> origins;
   bool fallback = false;
+  std::vector<Tactic> tactics;
 };
 }  // namespace
 
 static void collect_layers(const Graph& g, const std::vector<StepPlan>& steps, const std::string& prefix, std::vector<Layer>& out) {
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     const Node& node = g.nodes[n];
-    Layer l{prefix + node.name, node.op->name, show_op(node), "", "", "", "", node.origins};
+    Layer l{prefix + node.name, node.op->name, show_op(node), "", "", "", "", node.origins, false, {}};
     if (!node.outputs.empty() && node.outputs[0] != kNoValue) l.output = show_type(g.info(node.outputs[0]));
     if (n < steps.size()) {
       const StepKind kind = step_kind(node);
@@ -93,6 +95,7 @@ static void collect_layers(const Graph& g, const std::vector<StepPlan>& steps, c
       l.config = image.config;
       l.reason = steps[n].reason;
       l.fallback = steps[n].fallback;
+      l.tactics = steps[n].tactics;
     }
     out.push_back(std::move(l));
     if (n < steps.size())
@@ -121,6 +124,21 @@ static void print_layers(const std::vector<Layer>& layers, bool with_kernels) {
   print_text(table.text("  "));
 }
 
+// The kernels that steps were chosen from, the chosen one first, then as they were compared.
+static void print_compared(const std::vector<Layer>& layers) {
+  Table table({">#", "COMPARED", ">MEASURED us", ">SPREAD us", ">MODEL us", ""});
+  const auto us = [](double seconds) { return seconds > 0 ? fixed(seconds * 1e6, 2) : std::string(); };
+  bool any = false;
+  for (size_t i = 0; i < layers.size(); ++i)
+    for (const bool chosen : {true, false})
+      for (const Tactic& t : layers[i].tactics) {
+        if (t.chosen != chosen) continue;
+        table.add({chosen ? cat(i) : "", escape(t.variant), us(t.seconds), us(t.spread), us(t.estimate), chosen ? "chosen" : t.failure.empty() ? "" : "fails: " + escape(shorten(t.failure, 80))});
+        any = true;
+      }
+  if (any) print_text("\n" + table.text("  "));
+}
+
 static void print_tactics(const std::vector<Layer>& layers) {
   print_text("\n");
   Table table({">#", "STEP", "KERNEL", "PARAMETERS", "WHY"});
@@ -128,6 +146,7 @@ static void print_tactics(const std::vector<Layer>& layers) {
     if (const Layer& l = layers[i]; l.kernel != "view" && l.kernel != "shape arithmetic")
       table.add({cat(i), cat(l.shown_op, " '", escape(shorten(l.name, 40)), "'"), l.kernel, escape(shorten(l.config, 60)), (l.fallback ? "fallback: " : "") + escape(l.reason)});
   print_text(table.text("  "));
+  print_compared(layers);
 }
 
 static ordered_json layers_json(const std::vector<Layer>& layers, bool with_kernels) {
@@ -135,6 +154,7 @@ static ordered_json layers_json(const std::vector<Layer>& layers, bool with_kern
   for (const Layer& l : layers) {
     ordered_json j = {{"name", l.name}, {"op", l.op}, {"output", l.output}, {"origins", l.origins}};
     if (with_kernels) j.update({{"kernel", l.kernel}, {"config", l.config}, {"reason", l.reason}, {"fallback", l.fallback}});
+    if (!l.tactics.empty()) j["tactics"] = ordered_json::parse(tactics_to_json(l.tactics).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     out.push_back(j);
   }
   return out;

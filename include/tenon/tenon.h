@@ -99,6 +99,11 @@ class Builder {
   Builder& target(const std::string& target);         // "cpu:avx2" instead of this machine
   Builder& model_name(const std::string& name);
   Builder& golden(bool keep);                         // keep expected outputs in the engine; default true
+  // How much is measured to choose kernels: 0 nothing, the cost model decides; 1 to 5 a growing number of candidates, and
+  // what the tuning database knows. Default: 2 where the target's device is at hand, else 0.
+  Builder& effort(int effort);
+  Builder& budget(double seconds);                    // the most time that this takes; default 60
+  Builder& tuning_db(const std::string& path);        // default tuning.txt in the user's cache folder
   // Called as the build goes on, on its thread; `total` is 0 where steps are not counted. Returning false stops it.
   Builder& on_progress(std::function<bool(std::string_view stage, int64_t done, int64_t total)> call);
 

@@ -3,6 +3,7 @@
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
@@ -179,8 +180,11 @@ struct Options {
   ContextOptions context;
 };
 
+// {effort, budget, tuning_db}: effort -1 is the default
+using Tuning = std::tuple<int, double, std::string>;
+
 static Options read_options(const std::string& device, const std::string& target, const std::string& precision,
-                            const std::vector<std::string>& shapes, int threads, int64_t workspace, bool golden) {
+                            const std::vector<std::string>& shapes, int threads, int64_t workspace, bool golden, const Tuning& tuning) {
   Options o;
   const size_t colon = device.find(':');
   o.build.device = device.substr(0, colon);
@@ -195,6 +199,8 @@ static Options read_options(const std::string& device, const std::string& target
   o.build.precision = precision;
   for (const std::string& text : shapes) o.build.shapes.push_back(value_or_raise(parse_shape_spec(text)));
   o.build.golden = golden;
+  std::tie(o.build.tuning.effort, o.build.tuning.budget, o.build.tuning.database) = tuning;
+  o.build.tuning.ordinal = o.load.ordinal;
   o.context.threads = threads;
   o.context.workspace = workspace;
   return o;
@@ -257,24 +263,25 @@ NB_MODULE(_core, m) {
 
   m.def("compile_file",
         [](const std::string& path, const std::string& device, const std::string& target, const std::string& precision,
-           const std::vector<std::string>& shapes, int threads, int64_t workspace, bool golden, nb::object progress) {
-          const Options options = read_options(device, target, precision, shapes, threads, workspace, golden);
+           const std::vector<std::string>& shapes, int threads, int64_t workspace, bool golden,
+           const Tuning& tuning, nb::object progress) {
+          const Options options = read_options(device, target, precision, shapes, threads, workspace, golden, tuning);
           const Progress watcher = watch(progress);
           return open_built(unlocked([&] { return tenon::compile_file(path, options.build, watcher); }), options);
         },
         nb::arg("path"), nb::arg("device"), nb::arg("target"), nb::arg("precision"), nb::arg("shapes"), nb::arg("threads"),
-        nb::arg("workspace"), nb::arg("golden"), nb::arg("progress").none());
+        nb::arg("workspace"), nb::arg("golden"), nb::arg("tuning"), nb::arg("progress").none());
   m.def("compile_bytes",
         [](nb::bytes bytes, const std::string& folder, const std::string& device, const std::string& target,
            const std::string& precision, const std::vector<std::string>& shapes, int threads, int64_t workspace, bool golden,
-           nb::object progress) {
-          const Options options = read_options(device, target, precision, shapes, threads, workspace, golden);
+           const Tuning& tuning, nb::object progress) {
+          const Options options = read_options(device, target, precision, shapes, threads, workspace, golden, tuning);
           const Progress watcher = watch(progress);
           const std::span<const uint8_t> span(static_cast<const uint8_t*>(bytes.data()), bytes.size());
           return open_built(unlocked([&] { return tenon::compile_bytes(span, folder, options.build, watcher); }), options);
         },
         nb::arg("bytes"), nb::arg("folder"), nb::arg("device"), nb::arg("target"), nb::arg("precision"), nb::arg("shapes"),
-        nb::arg("threads"), nb::arg("workspace"), nb::arg("golden"), nb::arg("progress").none());
+        nb::arg("threads"), nb::arg("workspace"), nb::arg("golden"), nb::arg("tuning"), nb::arg("progress").none());
   m.def("load_file",
         [](const std::string& path, int ordinal, int threads, int64_t workspace) {
           auto file = value_or_raise(MappedFile::open(path));

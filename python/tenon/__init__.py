@@ -23,7 +23,7 @@ _LAYERS = ("onnxruntime", "onnx_backend", "errors")
 
 
 def compile(model, *, device="cpu", precision="fp32", shapes=None, threads=0, workspace=0, target="", golden=True,
-            progress=None):
+            effort=None, budget=60.0, tuning_db=None, progress=None):
     """Builds an engine and opens it.
 
     model      path of an ONNX file, its bytes, or an onnx.ModelProto
@@ -34,9 +34,12 @@ def compile(model, *, device="cpu", precision="fp32", shapes=None, threads=0, wo
     workspace  most bytes of intermediate memory of a run; 0: no limit
     target     build for this target ("cpu:avx2") instead of the machine at hand
     golden     compute and keep expected outputs in the engine, where that is quick
+    effort     0 to 5, how much is measured to choose kernels: 0 nothing; None: 2 where the device is at hand, else 0
+    budget     the most seconds that this takes
+    tuning_db  file with earlier measurements, where new ones go too; None: tuning.txt in the user's cache folder
     progress   called with (stage, done, total); returning False stops the build
     """
-    options = (device, target, precision, _shape_specs(shapes), threads, workspace, golden, progress)
+    options = (device, target, precision, _shape_specs(shapes), threads, workspace, golden, _tuning(effort, budget, tuning_db), progress)
     if hasattr(model, "SerializeToString"):
         return Model(_core.compile_bytes(_serialized(model), "", *options))
     if isinstance(model, (bytes, bytearray, memoryview)):
@@ -71,6 +74,12 @@ def _serialized(proto):
     except ValueError as error:  # protobuf's limit of 2 GiB
         raise InvalidArgumentError(f"the model cannot be serialized: {error}", "invalid_argument",
                                    "save it with external data and give the path") from None
+
+
+def _tuning(effort, budget, tuning_db):
+    if effort is not None and effort not in range(6):
+        raise InvalidArgumentError(f"effort is {effort!r}, expected 0 to 5", "invalid_argument")
+    return (-1 if effort is None else int(effort), float(budget), "" if tuning_db is None else _path(tuning_db, "tuning_db"))
 
 
 def _shape_specs(shapes):

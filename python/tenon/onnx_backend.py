@@ -52,7 +52,7 @@ class TenonBackend(Backend):
 
     @classmethod
     def prepare(cls, model, device="CPU", **kwargs):
-        return TenonRep(tenon.compile(model, device=_device(device), golden=False, **kwargs))
+        return TenonRep(tenon.compile(model, device=_device(device), golden=False, **{"effort": 0, **kwargs}))
 
     @classmethod
     def run_model(cls, model, inputs, device="CPU", **kwargs):

@@ -425,7 +425,8 @@ def _open(source, device, options):
     head = bytes(source[:64]) if host else b"" if not isinstance(source, str) else _head(source)
     if _core.looks_like_engine(head):
         return tenon.load(source, threads=threads)
-    arguments = {"device": device, "threads": threads, "golden": False}
+    # A session is expected to open quickly; an engine that was tuned can be opened instead.
+    arguments = {"device": device, "threads": threads, "golden": False, "effort": 0}
     if options._dimensions:
         arguments["shapes"] = _fixed_shapes(source, options._dimensions)
     return tenon.compile(source, **arguments)

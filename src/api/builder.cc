@@ -48,7 +48,10 @@ struct Builder::Impl {
   Progress progress;
 };
 
-Builder::Builder(std::string device) : impl_(std::make_unique<Impl>()) { impl_->options.device = std::move(device); }
+Builder::Builder(std::string device) : impl_(std::make_unique<Impl>()) {
+  impl_->options.device = std::move(device);
+  impl_->options.tuning.effort = kAutoEffort;
+}
 Builder::~Builder() = default;
 Builder::Builder(Builder&&) noexcept = default;
 Builder& Builder::operator=(Builder&&) noexcept = default;
@@ -92,6 +95,21 @@ Builder& Builder::model_name(const std::string& name) {
 
 Builder& Builder::golden(bool keep) {
   impl_->options.golden = keep;
+  return *this;
+}
+
+Builder& Builder::effort(int effort) {
+  impl_->options.tuning.effort = effort;
+  return *this;
+}
+
+Builder& Builder::budget(double seconds) {
+  impl_->options.tuning.budget = seconds;
+  return *this;
+}
+
+Builder& Builder::tuning_db(const std::string& path) {
+  impl_->options.tuning.database = path;
   return *this;
 }
 

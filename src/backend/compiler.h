@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backend/backend.h"
+#include "engine/content.h"
 
 namespace tenon {
 
@@ -14,6 +16,18 @@ struct KernelRequest {
   const Graph& graph;
   const Node& node;
   bool tf32 = false;  // products of float32 may round their operands to tf32
+  // What the graph's symbols may be: kernels are valid for all of it and best at the optimum. Null: nothing is known.
+  const OptimizationProfile* profile = nullptr;
+  std::string variant;  // one of KernelCompiler::variants(); empty: the compiler's own choice
+};
+
+// What a symbol of the request's shapes is to be planned for; nothing where nobody gave it a size.
+std::optional<int64_t> optimum_of(const KernelRequest& request, const std::string& symbol);
+
+// A kernel that could be compiled for a request.
+struct KernelVariant {
+  std::string name;     // as KernelImage::kernel will be
+  double estimate = 0;  // seconds by the compiler's cost model; 0: it has none
 };
 
 // A kernel, or why there is none.
@@ -32,7 +46,12 @@ class KernelCompiler {
   // The precisions that it has kernels for, as --precision spells them.
   virtual std::vector<std::string> precisions() const { return {"fp32"}; }
   virtual KernelAnswer supports(const KernelRequest& request) const = 0;
-  // REQUIRES: supports() said yes.
+  // The kernels to choose from: its own choice first, then in the order in which they are worth a measurement, unlike
+  // each other. Empty where there is no choice. REQUIRES: supports() said yes.
+  virtual std::vector<KernelVariant> variants(const KernelRequest&) const { return {}; }
+  // What its kernels depend on beside the target ("nvrtc 12.9"): measurements are kept by it.
+  virtual std::string toolchain() const { return ""; }
+  // REQUIRES: supports() said yes. Called from several threads at once. Errors: no_kernel, no such variant.
   virtual Result<KernelImage> compile(const KernelRequest& request) = 0;
 };
 

@@ -4,6 +4,13 @@
 
 namespace tenon {
 
+std::optional<int64_t> optimum_of(const KernelRequest& r, const std::string& symbol) {
+  if (!r.profile) return std::nullopt;
+  const auto it = r.profile->dims.find(symbol);
+  // A symbol without an end is one that nobody mentioned.
+  return it == r.profile->dims.end() || it->second.max == kUnbounded ? std::nullopt : std::optional(it->second.opt);
+}
+
 Anchor anchor_of(const Graph& g, const Node& node) {
   Anchor a;
   a.body = node.attrs.graph("body");

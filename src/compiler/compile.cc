@@ -22,6 +22,10 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
                                   const Progress& progress) {
   const Status stopped(Code::cancelled, "the build was interrupted; nothing was written");
   auto report = [&](const char* stage, int64_t done, int64_t total) { return !progress || progress(stage, done, total); };
+  const TuneWatch watch = [&](const TuneProgress& p) {
+    if (options.on_tune) options.on_tune(p);
+    return report("tune", p.done, p.total);
+  };
   const Compilers compilers = TRY(create_compilers(options.device, options.target));
   const std::vector<std::string> precisions = compilers[0]->precisions();
   if (std::find(precisions.begin(), precisions.end(), options.precision) == precisions.end())
@@ -38,12 +42,14 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   engine.profiles = TRY(apply_shapes(model.graph, options.shapes));
   if (!report("optimise", 0, 0)) return stopped;
   Graph optimized = TRY(optimize(model.graph, passes, &out.passes));
-  bool interrupted = false;
-  LowerOptions lowering{[&](int64_t done, int64_t total) { interrupted = interrupted || !report("kernels", done, total); }, tf32};
+  LowerOptions lowering;
+  lowering.progress = [&](int64_t done, int64_t total) { return report("kernels", done, total); };
+  lowering.tf32 = tf32;
+  lowering.profile = &engine.profiles[0];
+  lowering.choose = [&](std::vector<KernelJob>& jobs) { return tune(jobs, options.tuning, out.tuning, watch); };
   Lowered lowered = TRY(lower(std::move(optimized), compilers, lowering));
   engine.graph = std::move(lowered.graph);
   engine.steps = std::move(lowered.steps);
-  if (interrupted) return stopped;
 
   // Evidence, then bytes.
   if (!report("golden", 0, 0)) return stopped;

@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "autotune/tuner.h"
 #include "compiler/shapes.h"
 #include "onnx/import.h"
 #include "passes/pipeline.h"
@@ -17,6 +18,8 @@ struct BuildOptions {
   PassOptions passes;
   std::string model_name;
   bool golden = true;                // compute and store golden outputs where that is quick
+  TuneOptions tuning;
+  std::function<void(const TuneProgress&)> on_tune;  // what the progress of stage "tune" cannot say; called before it
 };
 
 // Where a build stands: called at the start of each stage and now and then within; `total` 0 where not counted.
@@ -27,6 +30,7 @@ struct BuildResult {
   EngineContent content;
   std::vector<uint8_t> bytes;
   PassReport passes;
+  TuneReport tuning;
 };
 
 // Errors: those of the import; invalid_argument for options that do not fit the model; no_kernel.

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "compiler/memory.h"
+#include "engine/serialize.h"
 #include "engine/step_kind.h"
 
 namespace tenon {
@@ -19,6 +20,7 @@ static void add_nodes(const Graph& g, const std::vector<StepPlan>& steps, const 
     j["backend"] = steps[n].image.backend;
     j["reason"] = steps[n].reason;
     j["fallback"] = steps[n].fallback;
+    if (!steps[n].tactics.empty()) j["tactics"] = tactics_to_json(steps[n].tactics);
     if (!node.outputs.empty() && node.outputs[0] != kNoValue) {
       const ValueInfo& info = g.info(node.outputs[0]);
       j["output"] = cat(name(info.dtype), info.ranked ? to_string(info.shape) : "[*]");

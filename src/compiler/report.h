@@ -6,7 +6,7 @@
 
 namespace tenon {
 
-// Passes with node counts; nodes with their kernels, the ONNX nodes that each does, fallbacks with reasons; profiles;
+// Passes with node counts; nodes with their kernels, those that these were compared with, the ONNX nodes that each does, fallbacks with reasons; profiles;
 // planned memory. No times: the same build gives the same bytes.
 std::string make_report(const EngineContent& content, const PassReport& passes);
 // Fallback nodes, one line each: "NonZero 'nz': its result's size depends on data".

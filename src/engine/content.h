@@ -21,10 +21,22 @@ struct OptimizationProfile {
   std::map<std::string, DimRange> dims;
 };
 
+// A kernel that a step could have, and what is known of its time: the evidence for the choice.
+struct Tactic {
+  std::string variant;    // "matmul.mma.128x128x32.s4"
+  double estimate = 0;    // seconds by the compiler's cost model; 0: it has none
+  double seconds = 0;     // the median of what was measured; 0: nothing was
+  double spread = 0;      // seconds between the quartiles of it
+  std::string failure;    // why it cannot run; empty where it can, or nobody tried
+  enum Source : uint8_t { model, measured, database } source = model;  // database: measured by an earlier build
+  bool chosen = false;
+};
+
 // One node's part of the plan, in the order of graph.nodes.
 struct StepPlan {
   KernelImage image;   // image.backend is empty where no kernel is needed (views, shape arithmetic)
   std::string reason;  // why this kernel, or why not a faster one
+  std::vector<Tactic> tactics;  // the kernels that were compared, the model's choice first; empty where there was no choice
   bool fallback = false;  // runs on the reference because the device has no kernel; the build report names it
   std::vector<std::pair<std::string, std::vector<StepPlan>>> bodies;  // of control flow, by attribute
 };

@@ -41,6 +41,19 @@ json BlobWriter::table() const {
   return out;
 }
 
+json tactics_to_json(const std::vector<Tactic>& tactics) {
+  json out = json::array();
+  for (const Tactic& t : tactics) {
+    json j = {{"variant", t.variant}, {"source", t.source == Tactic::model ? "model" : "measured"}};
+    if (t.estimate > 0) j["estimate"] = t.estimate;
+    if (t.seconds > 0) j["seconds"] = t.seconds, j["spread"] = t.spread;
+    if (!t.failure.empty()) j["failure"] = t.failure;
+    if (t.chosen) j["chosen"] = true;
+    out.push_back(std::move(j));
+  }
+  return out;
+}
+
 json steps_to_json(const std::vector<StepPlan>& steps, BlobWriter& blobs) {
   json out = json::array();
   for (const StepPlan& s : steps) {
@@ -51,6 +64,7 @@ json steps_to_json(const std::vector<StepPlan>& steps, BlobWriter& blobs) {
     }
     if (!s.image.config.empty()) j["config"] = s.image.config;
     if (!s.reason.empty()) j["reason"] = s.reason;
+    if (!s.tactics.empty()) j["tactics"] = tactics_to_json(s.tactics);
     if (s.fallback) j["fallback"] = true;
     if (!s.image.absorbed_inputs.empty()) j["absorbed"] = s.image.absorbed_inputs;
     for (const Tensor& t : s.image.data) j["data"].push_back(blobs.add(t));
@@ -60,13 +74,37 @@ json steps_to_json(const std::vector<StepPlan>& steps, BlobWriter& blobs) {
   return out;
 }
 
+static Status damaged_plan() { return make_status(Code::data_loss, "the engine's plan is damaged"); }
+
+static std::string text(const json& o, const char* key) {
+  const auto it = o.find(key);
+  return it != o.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+static Result<std::vector<Tactic>> tactics_from_json(const json& j) {
+  std::vector<Tactic> out;
+  if (!j.is_array()) return damaged_plan();
+  for (const json& o : j) {
+    if (!o.is_object()) return damaged_plan();
+    Tactic t;
+    t.variant = text(o, "variant");
+    t.failure = text(o, "failure");
+    t.source = text(o, "source") == "measured" ? Tactic::measured : Tactic::model;
+    t.chosen = o.value("chosen", json(false)) == json(true);
+    for (const auto& [key, to] : {std::pair{"estimate", &t.estimate}, {"seconds", &t.seconds}, {"spread", &t.spread}}) {
+      const auto it = o.find(key);
+      if (it == o.end()) continue;
+      if (!it->is_number() || !(it->get<double>() >= 0)) return damaged_plan();
+      *to = it->get<double>();
+    }
+    out.push_back(std::move(t));
+  }
+  return out;
+}
+
 Result<std::vector<StepPlan>> steps_from_json(const json& j, const std::vector<Tensor>& blobs, int depth) {
-  const Status damaged = make_status(Code::data_loss, "the engine's plan is damaged");
+  const Status damaged = damaged_plan();
   if (!j.is_array() || depth > 32) return damaged;
-  auto text = [](const json& o, const char* key) {
-    auto it = o.find(key);
-    return it != o.end() && it->is_string() ? it->get<std::string>() : std::string();
-  };
   std::vector<StepPlan> out;
   for (const json& o : j) {
     if (!o.is_object()) return damaged;
@@ -76,6 +114,7 @@ Result<std::vector<StepPlan>> steps_from_json(const json& j, const std::vector<T
     s.image.config = text(o, "config");
     s.reason = text(o, "reason");
     s.fallback = o.value("fallback", json(false)) == json(true);
+    if (auto it = o.find("tactics"); it != o.end()) s.tactics = TRY(tactics_from_json(*it));
     if (auto it = o.find("absorbed"); it != o.end() && it->is_array())
       for (const json& k : *it) {
         if (!k.is_number_integer()) return damaged;

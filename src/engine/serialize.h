@@ -25,6 +25,8 @@ class BlobWriter {
   std::multimap<uint64_t, int> by_hash_;
 };
 
+// Where a time was measured, by this build or an earlier one, is not told: equal databases are to give equal engines.
+nlohmann::json tactics_to_json(const std::vector<Tactic>& tactics);
 nlohmann::json steps_to_json(const std::vector<StepPlan>& steps, BlobWriter& blobs);
 // `blobs` are the tensors that the numbers mean. Errors: data_loss.
 Result<std::vector<StepPlan>> steps_from_json(const nlohmann::json& j, const std::vector<Tensor>& blobs, int depth = 0);

@@ -35,46 +35,64 @@ static bool has_body(const Node& node) {
 
 namespace {
 
+// In three steps: plan() settles who compiles what and collects the jobs, bodies included; somebody compiles them; finish()
+// puts in the copies, which depend on what the kernels read on the host.
 class Lowering {
  public:
-  Lowering(Graph g, const Compilers& compilers, const LowerOptions& options, bool is_body)
-      : g_(std::move(g)), compilers_(compilers), options_(options), device_(!compilers[0]->on_host()), hopeless_(g_.nodes.size()) {
+  Lowering(Graph g, const Compilers& compilers, const LowerOptions& options, std::string where, bool is_body)
+      : g_(std::move(g)), compilers_(compilers), options_(options), where_(std::move(where)), device_(!compilers[0]->on_host()),
+        steps_(g_.nodes.size()), on_device_(g_.nodes.size()), small_on_host_(g_.values.size()), hopeless_(g_.nodes.size()) {
     if (is_body) find_hopeless();
   }
 
-  Result<Lowered> run() {
-    on_device_.assign(g_.nodes.size(), false);
-    small_on_host_.assign(g_.values.size(), false);
+  Status plan(std::vector<KernelJob>& jobs) {
     for (ValueId v : g_.inputs) small_on_host_[size_t(v)] = is_index(v);
-    for (size_t n = 0; n < g_.nodes.size(); ++n) {
-      if (options_.progress) options_.progress(int64_t(n), int64_t(g_.nodes.size()));
-      auto step = catch_bad_alloc([&] { return hopeless_[n].ok() ? lower_node(n) : lower_hopeless(n); });
-      if (!step.ok()) return step.status().with_prefix(describe(g_.nodes[n]) + ": ");
-      steps_.push_back(std::move(step).value());
+    for (size_t n = 0; n < g_.nodes.size(); ++n)
+      TRY(catch_bad_alloc([&] { return hopeless_[n].ok() ? plan_node(n, jobs) : plan_hopeless(n, jobs); }).with_prefix(describe(g_.nodes[n]) + ": "));
+    return {};
+  }
+
+  Result<Lowered> finish() {
+    for (Body& b : bodies_) {
+      Lowered inner = TRY(b.lowering->finish());
+      for (auto& [name, value] : g_.nodes[b.node].attrs)
+        if (name == b.attr) value = std::make_shared<const Graph>(std::move(inner.graph));
+      steps_[b.node].bodies.emplace_back(b.attr, std::move(inner.steps));
     }
     if (!device_) return Lowered{std::move(g_), std::move(steps_)};
     return insert_copies(std::move(g_), std::move(steps_), on_device_);
   }
 
  private:
-  Result<StepPlan> lower_node(size_t n) {
-    Node& node = g_.nodes[n];
-    StepPlan step;
+  struct Body {
+    size_t node;
+    std::string attr;
+    std::unique_ptr<Lowering> lowering;
+  };
+
+  std::string prefix(size_t n) const { return cat(where_, describe(g_.nodes[n]), ": "); }
+  KernelRequest request(size_t n) const { return {g_, g_.nodes[n], options_.tf32, options_.profile, {}}; }
+  void add_job(size_t n, KernelCompiler& compiler, std::vector<KernelJob>& jobs) {
+    jobs.push_back({request(n), &compiler, &steps_[n], prefix(n)});
+  }
+
+  Status plan_node(size_t n, std::vector<KernelJob>& jobs) {
+    const Node& node = g_.nodes[n];
+    StepPlan& step = steps_[n];
     const StepKind kind = step_kind(node);
     const bool index = device_ && is_index_arithmetic(node);
     for (ValueId v : node.outputs)
       if (v != kNoValue) small_on_host_[size_t(v)] = kind == StepKind::dims || (index && is_index(v));
-    if (kind != StepKind::kernel) return step;
-    if (has_body(node)) return lower_bodies(node);
+    if (kind != StepKind::kernel) return {};
+    if (has_body(node)) return plan_bodies(n, jobs);
     if (index) step.reason = "sizes and indices are computed on the host";
     for (size_t c = index ? 1 : 0; c < compilers_.size(); ++c) {
-      const KernelRequest request{g_, node, options_.tf32};
-      const KernelAnswer answer = compilers_[c]->supports(request);
+      const KernelAnswer answer = compilers_[c]->supports(request(n));
       if (!answer.yes) {
         if (c == 0) step.reason = answer.reason;
         continue;
       }
-      step.image = TRY(compilers_[c]->compile(request));
+      add_job(n, *compilers_[c], jobs);
       on_device_[n] = device_ && c == 0;
       if (c == 0) {
         step.reason = answer.reason;
@@ -82,23 +100,20 @@ class Lowering {
         step.fallback = true;
         if (data_decides(g_, node)) step.reason = cat("its result's size depends on data; ", step.reason);
       }
-      return step;
+      return {};
     }
     return Status(Code::no_kernel, cat("no backend has a kernel: ", step.reason), "tenon check MODEL.onnx");
   }
 
-  Result<StepPlan> lower_bodies(Node& node) {
-    StepPlan step;
-    step.image = TRY(compilers_.back()->compile({g_, node}));
-    step.reason = "control flow: the host decides, the bodies have kernels of their own";
-    for (auto& [name, value] : node.attrs)
+  Status plan_bodies(size_t n, std::vector<KernelJob>& jobs) {
+    add_job(n, *compilers_.back(), jobs);
+    steps_[n].reason = "control flow: the host decides, the bodies have kernels of their own";
+    for (const auto& [name, value] : g_.nodes[n].attrs)
       if (auto* body = std::get_if<GraphPtr>(&value); body && *body) {
-        const LowerOptions quiet{{}, options_.tf32};
-        Lowered inner = TRY(Lowering(**body, compilers_, quiet, true).run());
-        *body = std::make_shared<const Graph>(std::move(inner.graph));
-        step.bodies.emplace_back(name, std::move(inner.steps));
+        bodies_.push_back({n, name, std::make_unique<Lowering>(**body, compilers_, options_, prefix(n), true)});
+        TRY(bodies_.back().lowering->plan(jobs));
       }
-    return step;
+    return {};
   }
 
   // A node of a branch that contradicts itself has no sizes or types to choose a kernel by; the reference says what is
@@ -111,13 +126,12 @@ class Lowering {
     }
   }
 
-  Result<StepPlan> lower_hopeless(size_t n) {
-    StepPlan step;
-    if (step_kind(g_.nodes[n]) != StepKind::kernel) return step;
-    step.image = TRY(compilers_.back()->compile({g_, g_.nodes[n]}));
-    step.fallback = true;
-    step.reason = cat("cannot work if it is ever reached: ", hopeless_[n].message());
-    return step;
+  Status plan_hopeless(size_t n, std::vector<KernelJob>& jobs) {
+    if (step_kind(g_.nodes[n]) != StepKind::kernel) return {};
+    add_job(n, *compilers_.back(), jobs);
+    steps_[n].fallback = true;
+    steps_[n].reason = cat("cannot work if it is ever reached: ", hopeless_[n].message());
+    return {};
   }
 
   // An integer tensor as shapes, axes and indices are: of rank 0 or 1.
@@ -142,16 +156,23 @@ class Lowering {
   Graph g_;
   const Compilers& compilers_;
   const LowerOptions& options_;
-  const bool device_;  // has memory of its own
+  const std::string where_;  // the nodes whose body this is
+  const bool device_;        // has memory of its own
   std::vector<StepPlan> steps_;
   std::vector<bool> on_device_, small_on_host_;
   std::vector<Status> hopeless_;  // of each node: why it cannot work
+  std::vector<Body> bodies_;
 };
 
 }  // namespace
 
 Result<Lowered> lower(Graph g, const Compilers& compilers, const LowerOptions& options) {
-  return Lowering(std::move(g), compilers, options, false).run();
+  Lowering whole(std::move(g), compilers, options, "", false);
+  std::vector<KernelJob> jobs;
+  TRY(whole.plan(jobs));
+  if (options.choose) TRY(options.choose(jobs));
+  TRY(compile_jobs(jobs, options.progress));
+  return whole.finish();
 }
 
 }  // namespace tenon

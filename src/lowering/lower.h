@@ -1,15 +1,17 @@
 // Lowering: gives each node of an optimised graph its kernel, and each value a memory.
 #pragma once
 
-#include "backend/compiler.h"
-#include "engine/content.h"
+#include "lowering/jobs.h"
 
 namespace tenon {
 
 struct LowerOptions {
-  // Called before each kernel is compiled: how many are done, of how many.
-  std::function<void(int64_t done, int64_t total)> progress;
-  bool tf32 = false;  // KernelRequest::tf32
+  JobProgress progress;                            // of the kernels that are compiled
+  bool tf32 = false;                               // KernelRequest::tf32
+  const OptimizationProfile* profile = nullptr;    // KernelRequest::profile
+  // Called once, before anything is compiled: may set the variant of each job, and its step's evidence. Null: the compilers
+  // choose.
+  std::function<Status(std::vector<KernelJob>&)> choose;
 };
 
 // A graph and one step for each of its nodes. The graph is the one that was given, bodies of control flow included, with
@@ -20,7 +22,7 @@ struct Lowered {
 };
 
 // Asks the compilers in their order. What the first has no kernel for is marked as a fallback, with the reason. Errors:
-// no_kernel, naming the node.
+// no_kernel, naming the node; cancelled.
 Result<Lowered> lower(Graph g, const Compilers& compilers, const LowerOptions& options = {});
 
 }  // namespace tenon

@@ -1,7 +1,6 @@
 #include "runtime/engine.h"
 
-#include <sched.h>
-
+#include "base/machine.h"
 #include "base/memory_limit.h"
 #include "engine/engine_file.h"
 #include "runtime/symbols.h"
@@ -26,18 +25,12 @@ Result<std::shared_ptr<LoadedEngine>> LoadedEngine::load_file(const std::string&
   return engine;
 }
 
-static int cores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return 1;
-}
-
 Result<std::unique_ptr<Context>> Context::create(std::shared_ptr<LoadedEngine> engine, const ContextOptions& options) {
   if (options.threads < 0 || options.threads > 1024) return invalid_argument("a context cannot have ", options.threads, " threads");
   return catch_bad_alloc([&]() -> Result<std::unique_ptr<Context>> {
     auto c = std::unique_ptr<Context>(new Context);
     c->engine_ = std::move(engine);
-    c->threads_ = options.threads > 0 ? options.threads : cores();
+    c->threads_ = options.threads > 0 ? options.threads : usable_cores();
     Device& device = c->engine_->device();
     c->stream_ = options.stream ? TRY(device.wrap_stream(options.stream)) : TRY(device.create_stream(c->threads_));
     if (c->engine_->plan().split) c->host_ = TRY(c->engine_->devices().back().device->create_stream(c->threads_));

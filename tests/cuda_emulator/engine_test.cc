@@ -1,6 +1,8 @@
 // Whole engines for cuda, built and run without a GPU: compiling, loading, copies between the memories, recordings.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "compiler/compile.h"
 #include "cuda_emulator/emulated_driver.h"
 #include "ir/interpreter.h"
@@ -85,6 +87,33 @@ TEST_F(CudaEngine, FallsBackToTheHost) {
   std::vector<Tensor> y;
   check({Tensor::of_floats(std::vector<double>{1, -1, 2, 0, -5, 3, 0, 1})}, y);
   EXPECT_EQ(y[0].shape(), (Shape{1, 4}));
+}
+
+TEST_F(CudaEngine, KernelsAreMeasured) {
+  graph_ = parse(R"(graph "g" (%x: f32[n, 24]) -> (%y) {
+    const %w: f32[24, 20] = random 1
+    %m = MatMul(%x, %w)
+    %y = Relu(%m)
+  })").value();
+  BuildOptions options;
+  options.device = "cuda";
+  options.golden = false;
+  options.shapes = {*parse_shape_spec("x:1..3..9x24")};
+  options.tuning.effort = 1;
+  options.tuning.database = ::testing::TempDir() + "tenon_emulated_tuning.txt";
+  std::filesystem::remove(options.tuning.database);
+  auto built = compile_model({graph_, 21, ""}, "0", options), again = compile_model({graph_, 21, ""}, "0", options);
+  ASSERT_TRUE(built.ok() && again.ok()) << built.status().to_string();
+  EXPECT_EQ(built->tuning.measured, 1);
+  EXPECT_EQ(again->tuning.known, 1);
+  EXPECT_EQ(built->bytes, again->bytes);
+  int compared = 0;
+  for (const StepPlan& s : built->content.steps)
+    for (const Tactic& t : s.tactics) {
+      EXPECT_TRUE(t.seconds > 0 && t.estimate > 0 && t.failure.empty()) << t.variant << t.failure;
+      ++compared;
+    }
+  EXPECT_EQ(compared, 2);
 }
 
 }  // namespace

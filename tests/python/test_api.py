@@ -1,4 +1,5 @@
 """The Python package: arrays in and out, binding, shapes, threads, errors, engines on disk, ONNX Runtime's spelling."""
+import json
 import pathlib
 import pickle
 import threading
@@ -312,6 +313,18 @@ def test_a_build_can_be_stopped():
         tenon.compile(DIGITS, progress=lambda stage, done, total: stage != "kernels")
     with pytest.raises(ZeroDivisionError):
         tenon.compile(DIGITS, progress=lambda stage, done, total: 1 / 0)
+
+
+def test_kernels_are_measured_and_remembered(tmp_path):
+    options = {"shapes": {"image": (1, 1, 8, 8)}, "effort": 1, "budget": 20, "tuning_db": tmp_path / "tuning.txt"}
+    stages = set()
+    first = tenon.compile(DIGITS, **options, progress=lambda stage, done, total: stages.add(stage) or True)
+    assert "tune" in stages and (tmp_path / "tuning.txt").read_text().startswith("# tenon tuning database 1")
+    assert first.serialize() == tenon.compile(DIGITS, **options).serialize()
+    assert any("tactics" in node for node in json.loads(first.report)["nodes"])
+    for wrong in ({"effort": 6}, {"effort": "much"}, {"budget": -1}, {"tuning_db": 3}):
+        with pytest.raises(tenon.InvalidArgumentError):
+            tenon.compile(DIGITS, **wrong)
 
 
 def test_workspace_is_a_limit(images):

@@ -104,7 +104,7 @@ def test_usage_errors_end_with_2(arguments, tmp_path):
     assert "error: " in done.stderr and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("option", ["--calib x", "--eval x", "--pin Conv=fp32", "--precision int8", "--precision auto", "--budget 3s", "--effort 3"])
+@pytest.mark.parametrize("option", ["--calib x", "--eval x", "--pin Conv=fp32", "--precision int8", "--precision auto"])
 def test_what_is_not_there_yet_says_so(option, tmp_path):
     said = tenon("build", DIGITS, "-o", tmp_path / "x", *option.split(), code=2).stderr
     assert re.search("not there yet|not built yet", said)
@@ -117,6 +117,35 @@ def test_build_writes_the_same_bytes_twice_and_nothing_to_stdout(engine, tmp_pat
     done = tenon("build", DIGITS, "-o", tmp_path / "again.engine")
     assert done.stdout == "" and "kernels" in done.stderr and "workspace" in done.stderr
     assert (tmp_path / "again.engine").read_bytes() == engine.read_bytes()
+
+
+def test_tuning_is_told_and_remembered(tmp_path):
+    database = tmp_path / "tuning.txt"
+    options = ["--shape", "image:1x1x8x8", "--effort", "1", "--budget", "20s", "--tuning-db", database]
+    first = json.loads(tenon("build", DIGITS, "-o", tmp_path / "a", *options, "--explain", tmp_path / "a.json", "--json").stdout)["tuning"]
+    second = json.loads(tenon("build", DIGITS, "-o", tmp_path / "b", *options, "--json").stdout)["tuning"]
+    assert first["choices"] > 0 and first["measured"] == first["choices"] and first["database"] == str(database)
+    assert second["known"] == first["choices"] and second["measured"] == 0
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert database.read_text().startswith("# tenon tuning database 1\n")
+    explained = [n["tactics"] for n in json.loads((tmp_path / "a.json").read_text())["nodes"] if "tactics" in n]
+    assert explained and all(sum("chosen" in t for t in tactics) == 1 and all(t["seconds"] > 0 for t in tactics) for tactics in explained)
+    shown = tenon("inspect", tmp_path / "a", "--tactics").stdout
+    assert "chosen" in shown and all(t["variant"] in shown for tactics in explained for t in tactics)
+    untuned = tenon("build", DIGITS, "-o", tmp_path / "c", "--effort", "0", "--json")
+    assert json.loads(untuned.stdout)["tuning"]["database"] == ""
+
+
+@pytest.mark.parametrize("options", ["--effort 6", "--effort much", "--budget never", "--effort 0 --budget 3s", "--effort 0 --tuning-db t"])
+def test_tuning_options_are_checked(options, tmp_path):
+    assert "error: " in tenon("build", DIGITS, "-o", tmp_path / "x", *options.split(), code=2).stderr
+
+
+def test_a_foreign_file_is_no_tuning_database(tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("to do: buy milk\n")
+    said = tenon("build", DIGITS, "-o", tmp_path / "x", "--effort", "1", "--tuning-db", notes, code=2).stderr
+    assert "is no tuning database" in said and notes.read_text() == "to do: buy milk\n"
 
 
 def test_build_quietly(tmp_path):

@@ -39,6 +39,10 @@ class CpuCompiler : public KernelCompiler {
   explicit CpuCompiler(Isa isa) : isa_(isa) {}
   std::string target() const override { return cat("cpu:", isa_name(isa_)); }
   KernelAnswer supports(const KernelRequest& r) const override { return choose(r).second; }
+  std::vector<KernelVariant> variants(const KernelRequest& r) const override {
+    const Family* f = choose(r).first;
+    return f && f->variants ? f->variants(r, isa_) : std::vector<KernelVariant>();
+  }
   Result<KernelImage> compile(const KernelRequest& r) override {
     const Family* f = choose(r).first;
     CHECK(f != nullptr);

@@ -16,6 +16,8 @@ struct Family {
   // Null: nothing to prepare, the image is just the family's name.
   Result<KernelImage> (*compile)(const KernelRequest&, Isa);
   Result<std::unique_ptr<Kernel>> (*load)(const KernelSource&, Isa);
+  // KernelCompiler::variants; null where there is never a choice. `compile` makes the one that the request names.
+  std::vector<KernelVariant> (*variants)(const KernelRequest&, Isa) = nullptr;
 };
 
 // The families, in the order in which they are asked.

@@ -17,6 +17,7 @@ struct Chip {
   int registers_per_sm;
   bool wgmma;              // warpgroup products, bulk tensor copies and clusters (Hopper)
   bool bulk_copies;        // cp.async.bulk.tensor and mbarrier transactions
+  double gigahertz;        // the clock under load, for cost models
 };
 
 std::span<const Chip> chips();

@@ -51,11 +51,36 @@ static ConvDesc describe_weights(const Anchor& a, const Shape& w, Isa isa) {
   return d;
 }
 
+static std::string kernel_name(const Anchor& a, const ConvDesc& d) {
+  return cat("conv.", transposed(a) ? "transpose" : conv_kind_name(conv_kind(d)), ".", isa_name(d.isa));
+}
+
+// What a kernel's name says of how rows are read.
+static ConvDesc::Fold fold_of(const std::string& kernel) {
+  if (starts_with(kernel, "conv.folded.")) return ConvDesc::Fold::yes;
+  return starts_with(kernel, "conv.igemm.") ? ConvDesc::Fold::no : ConvDesc::Fold::automatic;
+}
+
+// Reading a kernel row as one run saves pointers and copies at the borders: which is more depends on the machine and the
+// sizes, but with many channels never on the pointers.
+static std::vector<KernelVariant> variants(const KernelRequest& r, Isa isa) {
+  constexpr int64_t kManyChannels = 64;
+  const Anchor a = anchor_of(r.graph, r.node);
+  ConvDesc d = describe_weights(a, r.graph.constant(r.node.inputs[size_t(a.inputs[1])]).shape(), isa);
+  const std::string own = kernel_name(a, d);
+  if (fold_of(own) == ConvDesc::Fold::automatic || d.in_c > kManyChannels) return {};
+  d.fold = fold_of(own) == ConvDesc::Fold::yes ? ConvDesc::Fold::no : ConvDesc::Fold::yes;
+  const std::string other = kernel_name(a, d);
+  return other == own ? std::vector<KernelVariant>() : std::vector<KernelVariant>{{own}, {other}};
+}
+
 static Result<KernelImage> compile(const KernelRequest& r, Isa isa) {
   const Anchor a = anchor_of(r.graph, r.node);
   const Tensor& w = r.graph.constant(r.node.inputs[size_t(a.inputs[1])]);
-  const ConvDesc d = describe_weights(a, w.shape(), isa);
-  KernelImage image{"cpu", cat("conv.", transposed(a) ? "transpose" : conv_kind_name(conv_kind(d)), ".", isa_name(isa)), "", {}, {}};
+  ConvDesc d = describe_weights(a, w.shape(), isa);
+  d.fold = fold_of(r.variant);
+  KernelImage image{"cpu", kernel_name(a, d), "", {}, {}};
+  if (!r.variant.empty() && image.kernel != r.variant) return make_status(Code::no_kernel, "there is no variant '", escape(r.variant), "'");
   Tensor packed = TRY(Tensor::allocate(DType::u8, {transposed(a) ? conv_transpose_packed_bytes(d) : conv_packed_bytes(d)}));
   if (transposed(a)) conv_transpose_pack(d, w.as<float>(), packed.as<float>());
   else conv_pack(d, w.as<float>(), packed.as<float>());
@@ -68,9 +93,10 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa isa) {
   const Anchor anchor = anchor_of(s.graph, s.node);
   if (s.image.data.size() != 1) return make_status(Code::data_loss, "its weights are missing");
   const EpiloguePlan plan = TRY(EpiloguePlan::make(anchor, bias_input(anchor)));
-  return make_kernel([anchor, plan, isa, packed = s.image.data[0]](Descs in, Descs out, int threads) -> LaunchResult {
+  return make_kernel([anchor, plan, isa, fold = fold_of(s.image.kernel), packed = s.image.data[0]](Descs in, Descs out, int threads) -> LaunchResult {
     const TensorDesc &x = in[size_t(anchor.inputs[0])], &w = in[size_t(anchor.inputs[1])];
     ConvDesc d = describe_weights(anchor, w.shape, isa);
+    d.fold = fold;
     const ConvSizes sizes = TRY(conv_sizes(anchor.node->attrs, channels_first(x.shape, true), w.shape));
     const std::vector<Window>& windows = sizes.windows;
     d.batch = x.shape[0];
@@ -97,6 +123,6 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa isa) {
   });
 }
 
-extern const Family kConv{"conv", concerns, supports, compile, load};
+extern const Family kConv{"conv", concerns, supports, compile, load, variants};
 
 }  // namespace tenon::cpu

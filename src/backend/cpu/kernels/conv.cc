@@ -201,8 +201,9 @@ ConvKind conv_kind(const ConvDesc& d) {
       d.out_h == d.in_h && d.out_w == d.in_w) {
     return ConvKind::gemm;
   }
-  if (!pointwise && d.groups == 1 && d.in_c <= kFoldChannels && input_pitch(d) == d.in_c)
-    return ConvKind::folded;
+  const bool can_fold = !pointwise && d.groups == 1 && input_pitch(d) == d.in_c;
+  const bool fold = d.fold == ConvDesc::Fold::automatic ? d.in_c <= kFoldChannels : d.fold == ConvDesc::Fold::yes;
+  if (can_fold && fold) return ConvKind::folded;
   return ConvKind::igemm;
 }
 

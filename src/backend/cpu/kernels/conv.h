@@ -23,6 +23,8 @@ struct ConvDesc {
   int64_t dilation_h = 1, dilation_w = 1;
   int64_t pad_top = 0, pad_left = 0;
   int64_t groups = 1;
+  // Whether a kernel row is read as one run of memory (ConvKind::folded) where it can be; automatic: where channels are few.
+  enum class Fold : uint8_t { automatic, no, yes } fold = Fold::automatic;
   bool nchw_input = false;  // x is [batch, in_c, in_h, in_w]; for the first layer of a network
   int64_t ld_in = 0;        // floats between input pixels (0: in_c); channels-last input only
   int64_t ld_out = 0;       // floats between output pixels (0: out_c)

@@ -178,6 +178,20 @@ TEST(Conv, Shapes) {
   }
 }
 
+// Both ways to read rows, whatever the number of channels says.
+TEST(Conv, FoldedAndNot) {
+  for (Isa isa : supported_isas()) {
+    for (ConvDesc d : conv_cases()) {
+      if (d.groups > 1) continue;
+      d.isa = isa;
+      for (const ConvDesc::Fold fold : {ConvDesc::Fold::yes, ConvDesc::Fold::no}) {
+        d.fold = fold;
+        check(d, {}, false);
+      }
+    }
+  }
+}
+
 TEST(Conv, ChannelsFirstInput) {
   for (Isa isa : supported_isas()) {
     for (ConvDesc d : conv_cases()) {

@@ -5,12 +5,12 @@
 
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include "backend/cuda/build/nvrtc.h"
+#include "base/machine.h"
 
 namespace tenon::cuda {
 
@@ -27,14 +27,8 @@ constexpr char kMagic[8] = {'t', 'e', 'n', 'o', 'n', 'c', 'u', '1'};
 }  // namespace
 
 std::string compile_cache_folder() {
-  auto set = [](const char* name) {
-    const char* v = std::getenv(name);
-    return std::string(v ? v : "");
-  };
-  if (const std::string v = set("TENON_CACHE"); !v.empty()) return v + "/cuda";
-  if (const std::string v = set("XDG_CACHE_HOME"); !v.empty()) return v + "/tenon/cuda";
-  if (const std::string v = set("HOME"); !v.empty()) return v + "/.cache/tenon/cuda";
-  return "";
+  const std::string folder = cache_folder();
+  return folder.empty() ? folder : folder + "/cuda";
 }
 
 std::string compile_key(const std::vector<std::string>& parts) {

@@ -22,6 +22,11 @@ class CudaCompiler : public KernelCompiler {
   bool on_host() const override { return false; }
   std::vector<std::string> precisions() const override { return {"fp32", "tf32", "fp16", "bf16"}; }
   KernelAnswer supports(const KernelRequest& r) const override { return choose(r).second; }
+  std::vector<KernelVariant> variants(const KernelRequest& r) const override {
+    const Family* f = choose(r).first;
+    return f && f->variants ? f->variants(r, chip_) : std::vector<KernelVariant>();
+  }
+  std::string toolchain() const override { return nvrtc_version(); }
   Result<KernelImage> compile(const KernelRequest& r) override {
     const Family* f = choose(r).first;
     CHECK(f != nullptr);

@@ -24,6 +24,8 @@ struct Family {
   bool (*concerns)(const KernelRequest&);
   KernelAnswer (*supports)(const KernelRequest&, const Chip&);
   Result<Program> (*generate)(const KernelRequest&, const Chip&);
+  // KernelCompiler::variants; null where there is never a choice. `generate` makes the one that the request names.
+  std::vector<KernelVariant> (*variants)(const KernelRequest&, const Chip&) = nullptr;
 };
 
 // The families, in the order in which they are asked.

@@ -228,6 +228,12 @@ Result<std::string> nvrtc_description() {
   return cat(n->path, " (", n->major, ".", n->minor, ")");
 }
 
+std::string nvrtc_version() {
+  if (replacement.load()) return "nvrtc replaced";
+  const Result<Nvrtc>& n = nvrtc();
+  return n.ok() ? cat("nvrtc ", n->major, ".", n->minor) : std::string();
+}
+
 Result<Compiled> compile_cuda(const std::string& source, const Chip& chip, const NvrtcOptions& options) {
   if (CompileCuda other = replacement) return other(source, chip, options);
   if (!nvrtc().ok()) return nvrtc().status();
@@ -239,7 +245,7 @@ Result<Compiled> compile_cuda(const std::string& source, const Chip& chip, const
                                    "--ptxas-options=-v", "-w"};
   args.insert(args.end(), options.extra.begin(), options.extra.end());
   const std::string text = prelude(chip) + source;
-  const std::string key = compile_key({text, join(args, "\n"), cat("nvrtc ", n.major, ".", n.minor)});
+  const std::string key = compile_key({text, join(args, "\n"), nvrtc_version()});
 
   const std::shared_ptr<Entry> entry = entry_of(key);
   std::lock_guard lock(entry->mutex);

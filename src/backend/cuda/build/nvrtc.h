@@ -33,6 +33,7 @@ struct NvrtcOptions {
 
 // Where NVRTC was found and its version: "libnvrtc.so.12 (12.9)". Errors: unavailable, with the remedy.
 Result<std::string> nvrtc_description();
+std::string nvrtc_version();  // "nvrtc 12.9"; empty where there is none
 
 // Compiles the prelude and `source` for `chip`. Results are remembered, in the process and in the folder that
 // compile_cache_folder names. Safe from several threads; equal texts are compiled once.
@@ -43,7 +44,7 @@ using CompileCuda = Result<Compiled> (*)(const std::string& source, const Chip& 
 // For tests: what compile_cuda() calls from now on; null for NVRTC again.
 void replace_nvrtc(CompileCuda compile);
 
-// $TENON_CACHE/cuda, else $XDG_CACHE_HOME/tenon/cuda, else ~/.cache/tenon/cuda; empty where there is none.
+// cuda/ of cache_folder(); empty where there is none.
 std::string compile_cache_folder();
 // The figures in a log of the compiler.
 std::vector<KernelStats> parse_stats(const std::string& log);

@@ -89,8 +89,14 @@ Result<OperandDims> OperandDims::of(const KernelRequest& r) {
       if (!info.ranked) return unsupported("the rank of ", what, " ", i, " is not known");
       for (size_t d = 0; d < info.shape.size(); ++d) {
         const Dim& dim = info.shape[d];
-        if (dim.is_const()) shapes.back().push_back(dim);
-        else shapes.back().push_back(names.try_emplace(dim.to_string(), Dim::symbol(cat(side, i, "_", d))).first->second);
+        if (dim.is_const()) {
+          shapes.back().push_back(dim);
+          continue;
+        }
+        const auto [named, added] = names.try_emplace(dim.to_string(), Dim::symbol(cat(side, i, "_", d)));
+        shapes.back().push_back(named->second);
+        if (auto size = added ? dim.eval([&](const std::string& s) { return optimum_of(r, s); }) : std::nullopt)
+          out.likely_[named->second.to_string()] = *size;
       }
     }
     return shapes;

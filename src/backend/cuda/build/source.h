@@ -26,9 +26,12 @@ class OperandDims {
   static Result<OperandDims> of(const KernelRequest& r);
   const SymShape& in(size_t i) const { return in_[i]; }    // empty where absent
   const SymShape& out(size_t i) const { return out_[i]; }
+  // What the names are planned for, where somebody gave them a size: the optimum of the request's profile.
+  const std::map<std::string, int64_t>& likely() const { return likely_; }
 
  private:
   std::vector<SymShape> in_, out_;
+  std::map<std::string, int64_t> likely_;
 };
 
 // Collects a kernel's parameters while its body is written.

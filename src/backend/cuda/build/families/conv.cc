@@ -87,7 +87,7 @@ void set_weights(ConvProduct& c, bool columns) {
   if (!p.batch.empty()) p.b.batch_strides = {n * k};
 }
 
-ConvProduct product_of(ConvPlan plan, bool tf32) {
+ConvProduct product_of(ConvPlan plan, const KernelRequest& r) {
   ConvProduct c;
   c.plan = std::move(plan);
   const ConvPlan& p = c.plan;
@@ -95,7 +95,8 @@ ConvProduct product_of(ConvPlan plan, bool tf32) {
   Product& product = c.product;
   product.name = "conv";
   product.type = p.type;
-  product.tf32 = tf32;
+  product.tf32 = r.tf32;
+  product.likely = p.likely;
   const Dim positions = ::tenon::product(p.out);
   const int64_t entries = p.groups / c.merged, columns = c.merged * p.out_channels;
   product.m = p.batch * positions;
@@ -127,8 +128,8 @@ Result<Tensor> pack(const ConvProduct& c, const Tensor& w) {
   return pack_operand(w, p.groups / q, q * out, q * in * taps, c.product.b.form == Matrix::columns, place);
 }
 
-Result<Tile> settle(ConvProduct& c, const Chip& chip) {
-  const Tile tile = TRY(choose_tile(c.product, chip));
+Result<Tile> settle(ConvProduct& c, const Chip& chip, const std::string& variant) {
+  const Tile tile = TRY(choose_tile(c.product, chip, variant));
   if (tile.kind == Tile::simt) set_weights(c, true);
   return tile;
 }
@@ -141,9 +142,9 @@ Result<Program> program_of(const KernelRequest& r, const Chip& chip, bool pack_w
     TRY(write_depthwise(plan, program));
     if (pack_weights) program.data = {TRY(pack_depthwise(plan, *w))};
   } else {
-    ConvProduct c = product_of(std::move(plan), r.tf32);
-    const Tile tile = TRY(settle(c, chip));
-    program.variant = cat("conv.", tile.to_string());
+    ConvProduct c = product_of(std::move(plan), r);
+    const Tile tile = TRY(settle(c, chip, r.variant));
+    program.variant = variant_name(c.product, tile);
     TRY(write_product(c.product, tile, program));
     if (pack_weights && w) program.data = {TRY(pack(c, *w))};
     plan.w = c.plan.w;
@@ -159,8 +160,14 @@ KernelAnswer supports(const KernelRequest& r, const Chip& chip) {
 
 Result<Program> generate(const KernelRequest& r, const Chip& chip) { return program_of(r, chip, true); }
 
+std::vector<KernelVariant> variants(const KernelRequest& r, const Chip& chip) {
+  auto plan = conv_plan(r);
+  if (!plan.ok() || is_depthwise(*plan)) return {};
+  return tile_variants(product_of(*std::move(plan), r).product, chip);
+}
+
 }  // namespace
 
-extern const Family kConv{"conv", concerns, supports, generate};
+extern const Family kConv{"conv", concerns, supports, generate, variants};
 
 }  // namespace tenon::cuda

@@ -54,6 +54,7 @@ Result<ConvPlan> conv_plan(const KernelRequest& r) {
   const OperandDims dims = TRY(OperandDims::of(r));
   const auto w = to_concrete(dims.in(size_t(p.w)));
   if (!w) return unsupported("the size of its weights is not known");
+  p.likely = dims.likely();
   const SymShape x = channels_first(dims.in(size_t(p.x)), p.last), y = channels_first(dims.out(0), p.last);
   if (x.size() < 3 || x.size() > 5 || w->size() != x.size() || y.size() != x.size())
     return unsupported("no kernel for ", int64_t(x.size()) - 2, " spatial dimensions");

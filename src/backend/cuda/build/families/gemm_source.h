@@ -50,6 +50,7 @@ struct Product {
   SymShape batch_c, batch_column;
   Epilogue epilogue;
   bool wide = false;        // places need 64 bits
+  std::map<std::string, int64_t> likely;  // OperandDims::likely()
 };
 
 // How a product is cut.

@@ -61,6 +61,7 @@ Result<Plan> plan_of(const KernelRequest& r) {
   p.name = "matmul";
   p.type = type_of(r, size_t(a_input));
   p.tf32 = r.tf32;
+  p.likely = dims.likely();
   if (type_of(r, size_t(b_input)) != p.type) return unsupported("its operands are ", name(p.type), " and ", name(type_of(r, size_t(b_input))));
   p.epilogue = TRY(make_epilogue(r, anchor, dims, dims.out(0).empty() ? 0 : dims.out(0).size() - 1));
 
@@ -102,9 +103,9 @@ void use_packed(Plan& plan, bool columns) {
   for (const Dim& d : strides) p.b.batch_strides.push_back(d * Dim(layout.entry));
 }
 
-Result<Tile> settle(Plan& plan, const Chip& chip) {
+Result<Tile> settle(Plan& plan, const Chip& chip, const std::string& variant) {
   if (plan.b_input >= 0) use_packed(plan, false);
-  const Tile tile = TRY(choose_tile(plan.product, chip));
+  const Tile tile = TRY(choose_tile(plan.product, chip, variant));
   if (plan.b_input >= 0 && tile.kind == Tile::simt) use_packed(plan, true);
   return tile;
 }
@@ -112,7 +113,7 @@ Result<Tile> settle(Plan& plan, const Chip& chip) {
 KernelAnswer supports(const KernelRequest& r, const Chip& chip) {
   const auto answer = [&]() -> Status {
     Plan plan = TRY(plan_of(r));
-    const Tile tile = TRY(settle(plan, chip));
+    const Tile tile = TRY(settle(plan, chip, ""));
     Program program;
     return write_product(plan.product, tile, program);
   };
@@ -122,9 +123,9 @@ KernelAnswer supports(const KernelRequest& r, const Chip& chip) {
 
 Result<Program> generate(const KernelRequest& r, const Chip& chip) {
   Plan plan = TRY(plan_of(r));
-  const Tile tile = TRY(settle(plan, chip));
+  const Tile tile = TRY(settle(plan, chip, r.variant));
   Program program;
-  program.variant = cat("matmul.", tile.to_string());
+  program.variant = variant_name(plan.product, tile);
   TRY(write_product(plan.product, tile, program));
   if (plan.b_input < 0) return program;
   const int64_t n = plan.product.n.constant(), k = plan.product.k.constant();
@@ -136,8 +137,15 @@ Result<Program> generate(const KernelRequest& r, const Chip& chip) {
   return program;
 }
 
+std::vector<KernelVariant> variants(const KernelRequest& r, const Chip& chip) {
+  auto plan = plan_of(r);
+  if (!plan.ok()) return {};
+  if (plan->b_input >= 0) use_packed(*plan, false);
+  return tile_variants(plan->product, chip);
+}
+
 }  // namespace
 
-extern const Family kMatMul{"matmul", concerns, supports, generate};
+extern const Family kMatMul{"matmul", concerns, supports, generate, variants};
 
 }  // namespace tenon::cuda

@@ -162,5 +162,59 @@ TEST(CudaProducts, WhatGrowsWithTheBatchIsCheckedWhenItIsBound) {
   EXPECT_NE(p->source.find("using Index = long long"), std::string::npos);
 }
 
+TEST(CudaProducts, VariantsAreUnlikeEachOther) {
+  struct Offer {
+    const Chip* chip;
+    bool tf32;
+    const char* kinds;  // that must be among them
+    const char* graph;
+  };
+  const Offer offers[] = {
+      {&kHopper, false, "wgmma mma .k", "(%x: f16[256, 4096]) -> (%y) { const %w: f16[4096, 512] = splat 1.0 %y = MatMul(%x, %w) }"},
+      {&kHopper, false, "wgmma mma rows", "(%x: f16[2, 4096]) -> (%y) { const %w: f16[4096, 512] = splat 1.0 %y = MatMul(%x, %w) }"},
+      {&kAmpere, true, "mma", "(%x: f32[512, 512]) -> (%y) { const %w: f32[512, 512] = splat 1.0 %y = MatMul(%x, %w) }"},
+      {&kHopper, false, "wgmma mma", "(%x: f16[8, 28, 28, 128]) -> (%y) { const %w: f16[128, 128, 3, 3] = splat 1.0 %y = Conv(%x, %w) {channels_last=1, pads=[1, 1, 1, 1]} }"},
+  };
+  for (const Offer& o : offers) {
+    auto g = parse(cat("graph \"m\" ", o.graph));
+    ASSERT_TRUE(g.ok());
+    KernelRequest r{*g, g->nodes.back(), o.tf32, nullptr, {}};
+    const Family& family = kMatMul.concerns(r) ? kMatMul : kConv;
+    const std::vector<KernelVariant> offered = family.variants(r, *o.chip);
+    ASSERT_GE(offered.size(), 2u) << o.graph;
+    EXPECT_LE(offered.size(), 32u);
+    EXPECT_EQ(family.generate(r, *o.chip)->variant, offered[0].name);
+    std::set<std::string> names;
+    std::string all;
+    for (const KernelVariant& v : offered) {
+      EXPECT_TRUE(names.insert(v.name).second) << v.name;
+      EXPECT_GE(v.estimate, offered[0].estimate) << v.name;
+      all += v.name + " ";
+      r.variant = v.name;
+      auto p = family.generate(r, *o.chip);
+      ASSERT_TRUE(p.ok()) << v.name << ": " << p.status().to_string();
+      EXPECT_EQ(p->variant, v.name);
+    }
+    for (const std::string& kind : split(o.kinds, ' ')) EXPECT_NE(all.find(kind), std::string::npos) << kind << " is not among " << all;
+    r.variant = "matmul.magic";
+    EXPECT_EQ(family.generate(r, *o.chip).status().code(), Code::no_kernel);
+  }
+}
+
+TEST(CudaProducts, TilesAreChosenForTheProfile) {
+  auto g = parse("graph \"m\" (%x: f16[n, 1024]) -> (%y) { const %w: f16[1024, 1024] = splat 1.0 %y = MatMul(%x, %w) }");
+  ASSERT_TRUE(g.ok());
+  const auto rows_of_tile = [&](const OptimizationProfile* profile) {
+    const std::string v = kMatMul.generate({*g, g->nodes.back(), false, profile, {}}, kHopper)->variant;
+    return std::atoi(v.c_str() + v.find_first_of("0123456789"));
+  };
+  OptimizationProfile few, many, unsaid;
+  few.dims["n"] = {1, 2, 8192};
+  many.dims["n"] = {1, 8192, 8192};
+  unsaid.dims["n"] = {0, 1, kUnbounded};
+  EXPECT_LT(rows_of_tile(&few), rows_of_tile(&many));
+  EXPECT_EQ(rows_of_tile(&unsaid), rows_of_tile(nullptr));
+}
+
 }  // namespace
 }  // namespace tenon::cuda

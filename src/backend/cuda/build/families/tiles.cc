@@ -1,13 +1,15 @@
 #include "backend/cuda/build/families/tiles.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "backend/cuda/build/families/gemm_frame.h"
 
 namespace tenon::cuda {
 
-int64_t likely_size(const Dim& d) {
-  const auto v = d.eval([](const std::string& symbol) -> std::optional<int64_t> {
+int64_t likely_size(const Product& p, const Dim& d) {
+  const auto v = d.eval([&](const std::string& symbol) -> std::optional<int64_t> {
+    if (const auto it = p.likely.find(symbol); it != p.likely.end()) return it->second;
     return symbol.size() > 2 && symbol.substr(symbol.size() - 2) == "_0" ? 8 : 128;
   });
   return std::max<int64_t>(v.value_or(128), 1);
@@ -16,7 +18,7 @@ int64_t likely_size(const Dim& d) {
 static double ceil_of(double a, double b) { return double((int64_t(a) + int64_t(b) - 1) / int64_t(b)); }
 
 double tile_cost(const Product& p, const Tile& t, const Chip& chip) {
-  const double m = double(likely_size(p.m)), n = double(likely_size(p.n)), k = double(likely_size(p.k)), batch = double(likely_size(product(p.batch)));
+  const double m = double(likely_size(p, p.m)), n = double(likely_size(p, p.n)), k = double(likely_size(p, p.k)), batch = double(likely_size(p, product(p.batch)));
   const double bytes = bits(p.type) / 8.0, sms = chip.multiprocessors;
   // Per multiprocessor and clock: what the second-level cache, and the device's memory, give when all ask.
   constexpr double kCache = 46, kMemory = 18, kLaunch = 1500, kFill = 700;
@@ -41,7 +43,7 @@ double tile_cost(const Product& p, const Tile& t, const Chip& chip) {
     const double store = t.bm * t.bn * (t.splits > 1 ? 4.0 : bytes) / kCache + t.bm * t.bn / 16.0;
     // Each tap of a convolution takes whole blocks of channels.
     double blocks_of_k = ceil_of(k, 64);
-    if (p.a.form == Matrix::pixels) blocks_of_k = double(p.a.image.taps()) * ceil_of(double(likely_size(p.a.image.channels)), 64);
+    if (p.a.form == Matrix::pixels) blocks_of_k = double(p.a.image.taps()) * ceil_of(double(likely_size(p, p.a.image.channels)), 64);
     return answer(kFill + ceil_of(work, blocks) * (ceil_of(blocks_of_k, t.splits) * step + store));
   }
   const double tiles = ceil_of(m, t.bm) * ceil_of(n, t.bn) * batch * t.splits;
@@ -122,7 +124,7 @@ static std::vector<Tile> candidates(const Product& p, const Chip& chip) {
       Tile t = all[i];
       t.splits = splits;
       // Each part has something to add.
-      const int64_t blocks = (likely_size(p.k) + t.bk - 1) / t.bk, share = (blocks + splits - 1) / splits;
+      const int64_t blocks = (likely_size(p, p.k) + t.bk - 1) / t.bk, share = (blocks + splits - 1) / splits;
       if (share >= 4 && share * (splits - 1) < blocks) all.push_back(t);
     }
   if (p.m.is_const() && p.m.constant() <= 4)
@@ -130,19 +132,56 @@ static std::vector<Tile> candidates(const Product& p, const Chip& chip) {
   return all;
 }
 
-Result<Tile> choose_tile(const Product& p, const Chip& chip) {
-  const Tile* best = nullptr;
-  double least = 0;
-  const std::vector<Tile> all = candidates(p, chip);
-  for (const Tile& t : all) {
-    if (!fits(p, t, chip)) continue;
-    const double cost = tile_cost(p, t, chip);
-    if (best && cost >= least) continue;
-    best = &t;
-    least = cost;
-  }
-  if (!best) return unsupported("no kernel for products of ", name(p.type));
-  return *best;
+namespace {
+struct Priced {
+  Tile tile;
+  double cost;  // clocks
+};
+}  // namespace
+
+// Those that can do the product, fastest first by the model; equal ones in the order of candidates().
+static std::vector<Priced> priced_tiles(const Product& p, const Chip& chip) {
+  std::vector<Priced> out;
+  for (const Tile& t : candidates(p, chip))
+    if (fits(p, t, chip)) out.push_back({t, tile_cost(p, t, chip)});
+  std::stable_sort(out.begin(), out.end(), [](const Priced& a, const Priced& b) { return a.cost < b.cost; });
+  return out;
+}
+
+std::string variant_name(const Product& p, const Tile& t) { return cat(p.name, ".", t.to_string()); }
+
+Result<Tile> choose_tile(const Product& p, const Chip& chip, const std::string& variant) {
+  const std::vector<Priced> all = priced_tiles(p, chip);
+  if (all.empty()) return unsupported("no kernel for products of ", name(p.type));
+  if (variant.empty()) return all[0].tile;
+  for (const Priced& c : all)
+    if (variant_name(p, c.tile) == variant) return c.tile;
+  return make_status(Code::no_kernel, "there is no variant '", escape(variant), "'");
+}
+
+// Main loops that behave unlike each other: the model may be wrong about one of them as a whole.
+static int sort_of(const Tile& t) { return t.kind * 2 + (t.splits > 1); }
+
+// Tiles that differ in little but the ring's depth, or in how finely the sum is split.
+static bool alike(const Tile& a, const Tile& b) {
+  const int least = std::min(a.splits, b.splits), most = std::max(a.splits, b.splits);
+  return a.kind == b.kind && a.bm == b.bm && a.bn == b.bn && (least == most || (least > 1 && most < 2 * least));
+}
+
+std::vector<KernelVariant> tile_variants(const Product& p, const Chip& chip) {
+  constexpr size_t kMost = 32;
+  constexpr double kHopeless = 4;  // times the best estimate
+  std::vector<Priced> all = priced_tiles(p, chip), out;
+  std::erase_if(all, [best = all.empty() ? 0.0 : all[0].cost](const Priced& c) { return c.cost > kHopeless * best; });
+  const auto offer_unlike = [&](auto same) {
+    for (const Priced& c : all)
+      if (out.size() < kMost && std::none_of(out.begin(), out.end(), [&](const Priced& o) { return same(o.tile, c.tile); })) out.push_back(c);
+  };
+  offer_unlike([](const Tile& a, const Tile& b) { return sort_of(a) == sort_of(b); });
+  offer_unlike(alike);
+  std::vector<KernelVariant> named;
+  for (const Priced& c : out) named.push_back({variant_name(p, c.tile), std::round(c.cost / chip.gigahertz) / 1e9});  // to a nanosecond
+  return named;
 }
 
 }  // namespace tenon::cuda

@@ -57,7 +57,7 @@ namespace {
 struct Measured {
   std::vector<double> seconds;  // of each run, in the order of their ends within a stream
   double wall = 0;
-  int64_t arena = 0;
+  int64_t device_bytes = 0;     // of the engine, its contexts, inputs and outputs; 0 where the device's memory is the host's
   double queued = 0;  // seconds a run where runs are queued on the device without waiting; 0: not measured
 };
 }  // namespace
@@ -92,6 +92,21 @@ static Result<double> measure_queued(Context& context, const std::vector<Tensor>
   return seconds[10];
 }
 
+// What the run took of the device's memory.
+static Result<int64_t> device_bytes(const LoadedEngine& engine, const std::vector<std::unique_ptr<Context>>& contexts,
+                                    const std::vector<Tensor>& inputs, const std::vector<int64_t>& outputs) {
+  if (!engine.plan().split) return 0;
+  std::vector<Shape> shapes;
+  int64_t bytes = engine.memory().device;
+  for (const Tensor& t : inputs) {
+    shapes.push_back(t.shape());
+    bytes += engine.device().allocation_bytes(std::max<int64_t>(t.bytes(), 1));
+  }
+  for (const auto& c : contexts) bytes += TRY(c->executor().memory_for(shapes, std::vector<bool>(engine.graph().outputs.size(), true))).device;
+  for (int64_t n : outputs) bytes += n;
+  return bytes;
+}
+
 static Result<Measured> measure(const std::shared_ptr<LoadedEngine>& engine, const std::vector<Tensor>& given, const ContextOptions& options,
                                 int streams, double warmup, double duration) {
   const std::vector<Tensor> inputs = TRY(resident(*engine, given));
@@ -102,6 +117,7 @@ static Result<Measured> measure(const std::shared_ptr<LoadedEngine>& engine, con
   for (int k = 0; k < streams; ++k) contexts.push_back(TRY(Context::create(engine, options)));
   std::vector<Measured> found(contexts.size());
   std::vector<Status> states(contexts.size());
+  std::vector<int64_t> output_bytes(contexts.size());
   std::atomic<int> ready{0};
   std::atomic<bool> go{false};
   Clock::time_point start;
@@ -116,6 +132,8 @@ static Result<Measured> measure(const std::shared_ptr<LoadedEngine>& engine, con
       states[k] = contexts[k]->run(inputs, outputs, how);
       found[k].seconds.push_back(since(begin));
     }
+    for (const Tensor& t : outputs)
+      if (t && t.memory() != kHostMemory) output_bytes[k] += engine->device().allocation_bytes(t.buffer()->size());
   };
   std::vector<std::thread> threads;
   for (size_t k = 1; k < contexts.size(); ++k) threads.emplace_back(work, k);
@@ -132,8 +150,8 @@ static Result<Measured> measure(const std::shared_ptr<LoadedEngine>& engine, con
   for (size_t k = 0; k < found.size(); ++k) {
     TRY(states[k]);
     all.seconds.insert(all.seconds.end(), found[k].seconds.begin(), found[k].seconds.end());
-    all.arena += contexts[k]->executor().arena_bytes();
   }
+  all.device_bytes = TRY(device_bytes(*engine, contexts, inputs, output_bytes));
   if (engine->plan().split) {
     std::vector<Tensor> outputs;
     all.queued = TRY(measure_queued(*contexts[0], inputs, outputs, all.wall / double(std::max<size_t>(all.seconds.size(), 1))));
@@ -151,11 +169,13 @@ static ordered_json figures_json(const Figures& f) {
           {"memory_mib", {{"host", f.host_mib}, {"device", f.device_mib}}}};
 }
 
-static std::vector<std::string> row(const std::string& name, const Figures& f) {
+static std::vector<std::string> row(const std::string& name, const Figures& f, bool device) {
   const Latency& l = f.latency;
   auto ms = [](double v) { return fixed(v, v < 10 ? 4 : 2); };
-  return {name, cat(l.count), fixed(f.throughput, 1), cat(ms(l.mean), " ± ", ms(l.ci95)), ms(l.min), ms(l.p50), ms(l.p90), ms(l.p95), ms(l.p99), ms(l.max),
+  std::vector<std::string> out{name, cat(l.count), fixed(f.throughput, 1), cat(ms(l.mean), " ± ", ms(l.ci95)), ms(l.min), ms(l.p50), ms(l.p90), ms(l.p95), ms(l.p99), ms(l.max),
           fixed(f.host_mib, 1)};
+  if (device) out.push_back(fixed(f.device_mib, 1));
+  return out;
 }
 
 static Result<std::vector<std::string>> parse_peers(const Options& o, bool built) {
@@ -197,7 +217,8 @@ static Result<int> run(const Options& o) {
   const Measured m = TRY(measure(model.engine, inputs, options, streams, o.seconds("warmup"), o.seconds("duration")));
   const int64_t batch = batch_of(inputs);
   Figures ours = figures_of(m.seconds, m.wall, batch, peak_memory_mib());
-  if (model.engine->plan().split) ours.device_mib = double(m.arena) / 1048576;
+  const bool on_device = model.engine->plan().split;
+  ours.device_mib = double(m.device_bytes) / 1048576;
 
   ordered_json j = {{"schema", "tenon.bench/1"}, {"model", path}, {"device", device_text(*model.engine)}, {"precision", content.precision},
                     {"batch", batch}, {"threads", options.threads}, {"streams", streams}};
@@ -208,8 +229,10 @@ static Result<int> run(const Options& o) {
   const std::string noise = why_noisy(ours.latency);
   j["noise"] = noise.empty() ? ordered_json(nullptr) : ordered_json(noise);
   j["peers"] = ordered_json::object();
-  Table table({"", ">RUNS", ">PER S", ">MEAN MS", ">MIN", ">P50", ">P90", ">P95", ">P99", ">MAX", ">HOST MIB"});
-  table.add(row("tenon", ours));
+  std::vector<std::string> heading{"", ">RUNS", ">PER S", ">MEAN MS", ">MIN", ">P50", ">P90", ">P95", ">P99", ">MAX", ">HOST MIB"};
+  if (on_device) heading.push_back(">DEVICE MIB");
+  Table table(heading);
+  table.add(row("tenon", ours, on_device));
   for (const std::string& name : peers) {
     PeerRequest request{name, path, {}, g.output_names, inputs, options.threads, o.seconds("duration"), o.seconds("warmup")};
     for (ValueId v : g.inputs) request.input_names.push_back(g.value(v).name);
@@ -226,7 +249,7 @@ static Result<int> run(const Options& o) {
     j["peers"][name] = figures_json(theirs);
     j["peers"][name]["version"] = answer->version;
     j["peers"][name]["ratio"] = ours.latency.p50 / theirs.latency.p50;
-    table.add(row(cat(name, " ", answer->version), theirs));
+    table.add(row(cat(name, " ", answer->version), theirs, on_device));
   }
 
   ordered_json held = ordered_json::array();

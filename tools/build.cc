@@ -20,7 +20,7 @@ static void declare(Options& o) {
   o.add(Option{"budget", 0, Kind::duration, "TIME", "most time for measuring", "60s", false, true});
   o.add(Option{"tuning-db", 0, Kind::text, "FILE", "measurements to use and to add to; default: tuning.txt in the cache folder", "", false, true});
   const char* data = "this version builds from the model alone, without calibration or evaluation data";
-  for (const char* name : {"calib", "calib-method", "eval", "max-drop", "max-error", "pin"})
+  for (const char* name : {"calib", "calib-method", "eval", "max-drop", "max-error"})
     o.add(Option{name, 0, Kind::text, "VALUE", "", "", true, true, {}, 0, 0, data});
 }
 
@@ -106,6 +106,10 @@ static std::string summary(const BuildResult& r, const std::string& path, double
   out += cat("intermediate tensors ", human_bytes(uint64_t(memory.peak)), " (lower bound ", human_bytes(uint64_t(memory.lower_bound)), ")",
              trial.loaded ? ", the rest scratch" : "", "\n");
   if (trial.golden) out += cat("  golden     outputs differ by ", scientific(*trial.golden), " of their largest magnitude from the references\n");
+  const KeptSummary kept = summarize_kept(c.report);
+  if (!kept.nodes.empty()) out += cat("  ", counted(int64_t(kept.nodes.size()), "node"), " kept in fp32:\n");
+  for (const std::string& line : kept.lines) out += cat("    ", line, "\n");
+  if (starts_with(kept.observed, "none")) out += cat("  ranges     not observed, ", kept.observed.substr(6), "\n");
   const size_t fallbacks = list_fallbacks(c).size();
   if (fallbacks) out += cat("  ", counted(int64_t(fallbacks), "node"), " without a kernel of the device:\n");
   for (const std::string& f : summarize_fallbacks(c)) out += cat("    ", f, "\n");

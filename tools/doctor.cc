@@ -7,6 +7,7 @@
 #include <set>
 
 #include "backend/compiler.h"
+#include "backend/cuda/build/compile_cache.h"
 #include "backend/cuda/build/nvrtc.h"
 #include "backend/cuda/chip.h"
 #include "backend/cuda/driver.h"
@@ -69,6 +70,8 @@ static Result<int> run(const Options& o) {
     }
   auto nvrtc = cuda::nvrtc_description();
   j["nvrtc"] = nvrtc.ok() ? *nvrtc : "missing: " + nvrtc.status().to_string();
+  const cuda::CacheState cache = cuda::compile_cache_state();
+  j["kernel_cache"] = {{"folder", cache.folder}, {"files", cache.files}, {"bytes", cache.bytes}, {"limit", cache.limit}};
   if (o.has("json")) {
     print_json(j);
     return int(kOk);
@@ -88,6 +91,9 @@ static Result<int> run(const Options& o) {
                text(g["target"]).empty() ? ", no target for it" : cat(" (target ", text(g["target"]), ")"));
   if (j["gpus"].empty()) print_line("gpu        none");
   print_line("nvrtc      ", text(j["nvrtc"]));
+  print_line("cache      ", cache.folder.empty() ? "none: neither HOME nor TENON_CACHE is set" : escape(cache.folder), ", ",
+             counted(cache.files, "kernel"), ", ", human_bytes(uint64_t(cache.bytes)), " of ",
+             cache.limit ? human_bytes(uint64_t(cache.limit)) : std::string("any size"), " (TENON_CACHE_MIB)");
   return int(kOk);
 }
 

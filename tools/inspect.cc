@@ -53,12 +53,58 @@ static ordered_json figures(const MemoryFigures& m) {
   return {{"peak", m.peak}, {"lower_bound", m.lower_bound}, {"unknown_values", m.unknown}};
 }
 
+namespace {
+// What an engine and a run of it take in either memory: weights, machine code and intermediate tensors.
+struct Places {
+  int64_t device = 0, host = 0;
+};
+}  // namespace
+
+static Places places(const EngineContent& c, const OptimizationProfile& p, bool at_maximum) {
+  const std::string backend = c.target.substr(0, c.target.find(':'));
+  const std::vector<bool> there = values_on_device(c.graph, c.steps, backend);
+  const int64_t all = weight_bytes(c.graph, c.steps);
+  if (there.empty()) return {0, all + plan_intermediates(c.graph, p, at_maximum).peak};
+  std::vector<bool> here = there;
+  here.flip();
+  // The file with all weights is mapped on the host, but what is on the device is not read from there again.
+  const int64_t on_device = weight_bytes(c.graph, c.steps, backend);
+  return {on_device + plan_intermediates(c.graph, p, at_maximum, there).peak,
+          std::max<int64_t>(all - on_device, 0) + plan_intermediates(c.graph, p, at_maximum, here).peak};
+}
+
+static ordered_json mib_json(const Places& p) { return {{"host", double(p.host) / 1048576}, {"device", double(p.device) / 1048576}}; }
+
 static ordered_json memory_json(const Graph& g, const std::vector<StepPlan>& steps, const std::vector<OptimizationProfile>& profiles) {
   ordered_json j = {{"weights", weight_bytes(g, steps)}, {"profiles", ordered_json::array()}};
   for (const OptimizationProfile& p : profiles)
     j["profiles"].push_back({{"opt", figures(plan_intermediates(g, p, false))},
                              {"max", has_maximum(p) ? figures(plan_intermediates(g, p, true)) : ordered_json(nullptr)}});
   return j;
+}
+
+static ordered_json engine_memory_json(const EngineContent& c) {
+  ordered_json j = memory_json(c.graph, c.steps, c.profiles);
+  for (size_t i = 0; i < c.profiles.size(); ++i)
+    for (const bool at_maximum : {false, true}) {
+      ordered_json& at = j["profiles"][i][at_maximum ? "max" : "opt"];
+      if (!at.is_null()) at["memory_mib"] = mib_json(places(c, c.profiles[i], at_maximum));
+    }
+  return j;
+}
+
+// Of engines for a device with memory of its own.
+static void print_places(const EngineContent& c) {
+  Table table({"PROFILE", "AT", ">ON THE DEVICE", ">ON THE HOST"});
+  for (const OptimizationProfile& p : c.profiles)
+    for (bool at_maximum : {false, true}) {
+      if (at_maximum && (p.dims.empty() || !has_maximum(p))) continue;
+      const Places at = places(c, p, at_maximum);
+      if (at.device == 0) return;
+      table.add({show_profile(p), at_maximum ? "max" : "opt", human_bytes(uint64_t(at.device)), human_bytes(uint64_t(at.host))});
+    }
+  print_line("\nWith weights and machine code:");
+  print_text(table.text("  "));
 }
 
 static void print_memory(const Graph& g, const std::vector<StepPlan>& steps, const std::vector<OptimizationProfile>& profiles) {
@@ -160,6 +206,21 @@ static ordered_json layers_json(const std::vector<Layer>& layers, bool with_kern
   return out;
 }
 
+static ordered_json kept_json(const std::string& report) {
+  ordered_json out = ordered_json::array();
+  for (const KeptFloat& k : summarize_kept(report).nodes)
+    out.push_back({{"value", k.value}, {"op", k.op}, {"origins", k.origins}, {"rule", k.rule}, {"why", k.why}});
+  return out;
+}
+
+static void print_kept(const KeptSummary& kept) {
+  print_line("\nKept in fp32:");
+  Table table({"OP", "VALUE", "RULE", "WHY", "ONNX NODES"});
+  for (const KeptFloat& k : kept.nodes)
+    table.add({k.op, escape(shorten(k.value, 60)), k.rule, escape(shorten(k.why, 80)), escape(shorten(join(k.origins, " + "), 100))});
+  print_text(table.text("  "));
+}
+
 static Status inspect_engine(const Options& o, const std::string& path, const std::shared_ptr<const MappedFile>& file) {
   auto read = read_engine(file->bytes(), file);
   if (!read.ok()) return read.status().with_prefix(cat("'", escape(path), "': "));
@@ -177,8 +238,9 @@ static Status inspect_engine(const Options& o, const std::string& path, const st
     add_interface(c.graph, j);
     j["kernels"] = families;
     j["fallbacks"] = fallbacks;
+    j["kept_float32"] = kept_json(c.report);
     j["golden"] = c.golden.source;
-    j["memory"] = memory_json(c.graph, c.steps, c.profiles);
+    j["memory"] = engine_memory_json(c);
     j["layers"] = layers_json(layers, true);
     print_json(j);
     return {};
@@ -191,10 +253,14 @@ static Status inspect_engine(const Options& o, const std::string& path, const st
   for (const auto& [family, count] : families) kernels.push_back(cat(count, " ", family));
   print_line("  kernels    ", join(kernels, ", "));
   print_line("  golden     ", escape(c.golden.source));
+  const KeptSummary kept = summarize_kept(c.report);
+  for (const std::string& line : kept.lines) print_line("  in fp32    ", line);
+  if (starts_with(kept.observed, "none")) print_line("  ranges     not observed, ", escape(kept.observed.substr(6)));
   if (fallbacks.empty()) print_line("  fallbacks  none");
   for (const std::string& f : summarize_fallbacks(c)) print_line("  fallback   ", f);
-  if (o.has("memory")) print_memory(c.graph, c.steps, c.profiles);
+  if (o.has("memory")) print_memory(c.graph, c.steps, c.profiles), print_places(c);
   if (o.has("layers")) print_layers(layers, true);
+  if (o.has("layers") && !kept.nodes.empty()) print_kept(kept);
   if (o.has("tactics")) print_tactics(layers);
   return {};
 }

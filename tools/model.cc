@@ -17,6 +17,7 @@ void declare_build_options(Options& o) {
   o.add(Option{"device", 0, Kind::text, "NAME[:N]", "cpu, cuda, reference", "cpu"});
   o.add(Option{"shape", 0, Kind::text, "NAME:1x3x224x224", "an input's shape, or range 1..8..64x3x224x224", "", true});
   o.add(Option{"precision", 0, Kind::text, "TYPE", "of the arithmetic", "fp32", false, true, {"fp32", "tf32", "fp16", "bf16", "int8", "fp8", "auto"}});
+  o.add(Option{"pin", 0, Kind::text, "GLOB=fp32", "nodes of this name or operator stay in fp32", "", true, true});
   o.add(Option{"target", 0, Kind::text, "NAME", "for a device that is absent: cpu:avx2, cuda:sm_90a", "", false, true});
   o.add(Option{"skip-pass", 0, Kind::text, "PASS", "leave out a pass (`tenon opt --list`)", "", true, true});
 }
@@ -30,16 +31,6 @@ void declare_input_options(Options& o) {
   o.add(Option{"input", 0, Kind::text, "NAME=FILE.npy", "data of an input", "", true});
   o.add(Option{"random", 0, Kind::flag, "", "random data for inputs without a file"});
   o.add(Option{"seed", 0, Kind::integer, "N", "of the random data", "0", false, true});
-}
-
-Result<DeviceChoice> parse_device(const std::string& text) {
-  const size_t colon = text.find(':');
-  DeviceChoice out{text.substr(0, colon), 0};
-  int64_t n = 0;
-  if (colon != text.npos && (!parse_int(text.substr(colon + 1), n) || n < 0 || n > 4096))
-    return Status(Code::invalid_argument, cat("'", escape(text), "' is not a device"), "--device cpu, or --device cuda:1");
-  out.ordinal = int(n);
-  return out;
 }
 
 Result<std::vector<ShapeSpec>> shape_specs(const Options& o) {
@@ -60,8 +51,15 @@ Result<BuildChoice> build_choice(const Options& o) {
       return invalid_argument("--target ", escape(out.options.target), " is not of --device ", escape(device.name));
     out.options.device = owner;
   }
+  if (device.ordinal > 0 && out.options.target.empty()) out.options.target = TRY(target_of(device));
   out.options.precision = o.text("precision");
   out.options.shapes = TRY(shape_specs(o));
+  for (const std::string& pin : o.texts("pin")) {
+    const size_t equals = pin.rfind('=');
+    if (equals == 0 || equals == pin.npos || pin.substr(equals + 1) != "fp32")
+      return Status(Code::invalid_argument, cat("--pin: '", escape(pin), "' is not GLOB=fp32, and fp32 is all that can be pinned"), "--pin 'Softmax*=fp32'");
+    out.options.passes.pin_fp32.push_back(pin.substr(0, equals));
+  }
   out.options.passes.skip = o.texts("skip-pass");
   return out;
 }
@@ -107,7 +105,7 @@ Result<OpenModel> open_model(const Options& o, const std::string& path) {
   auto file = TRY(open_file(path));
   const BuildChoice choice = TRY(build_choice(o));
   if (is_engine(path, file->bytes())) {
-    for (const char* name : {"target", "precision", "skip-pass"})
+    for (const char* name : {"target", "precision", "pin", "skip-pass"})
       if (o.has(name)) return invalid_argument("--", name, " is for an ONNX model; '", escape(path), "' is built already");
     auto engine = LoadedEngine::load_file(path, {choice.ordinal, true});
     // The file is in order, so it is this machine that does not fit.

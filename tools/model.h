@@ -18,13 +18,6 @@ void declare_context_options(Options& o);
 // --input, --random, --seed.
 void declare_input_options(Options& o);
 
-struct DeviceChoice {
-  std::string name;  // "cpu"
-  int ordinal = 0;
-};
-// "cuda:1"
-Result<DeviceChoice> parse_device(const std::string& text);
-
 struct BuildChoice {
   BuildOptions options;
   int ordinal = 0;

@@ -3,10 +3,10 @@
 
 #include "backend/compiler.h"
 #include "command.h"
+#include "engine/step_kind.h"
 #include "ir/infer.h"
 #include "ir/random_input.h"
 #include "json.h"
-#include "lowering/lower.h"
 #include "passes/pipeline.h"
 
 namespace tenon::cli {
@@ -59,24 +59,31 @@ static Result<Graph> sample_graph(const Op& op, const Sample& sample, bool weigh
   return g;
 }
 
-// Whether the passes leave only what the device has kernels for. Nothing left is no evidence.
-static bool runs_on(const Graph& g, const Compilers& compilers) {
+static bool has_body(const Node& node) {
+  return std::any_of(node.attrs.begin(), node.attrs.end(), [](const auto& a) { return kind(a.second) == AttrKind::graph; });
+}
+
+// Whether the passes leave only what the device has kernels for. Nothing left is no evidence. Control flow is the host's
+// everywhere; only its bodies' nodes have kernels of a device.
+static bool runs_on(const Graph& g, const KernelCompiler& compiler) {
   auto optimized = optimize(g);
   if (!optimized.ok() || optimized->nodes.empty()) return false;
-  auto lowered = lower(*optimized, compilers);
-  return lowered.ok() && std::none_of(lowered->steps.begin(), lowered->steps.end(), [](const StepPlan& s) { return s.fallback; });
+  return std::all_of(optimized->nodes.begin(), optimized->nodes.end(), [&](const Node& n) {
+    if (step_kind(n) != StepKind::kernel || (n.op->domain != "tenon" && has_body(n))) return true;
+    return compiler.supports({*optimized, n}).yes;
+  });
 }
 
 // The devices that have a kernel for at least one of the operator's samples.
-static std::vector<std::string> devices_of(const Op& op, const std::vector<std::pair<std::string, Compilers>>& compilers) {
+static std::vector<std::string> devices_of(const Op& op, const std::vector<std::pair<std::string, std::unique_ptr<KernelCompiler>>>& compilers) {
   std::vector<std::string> out;
-  for (const auto& [device, chain] : compilers) {
+  for (const auto& [device, compiler] : compilers) {
     bool yes = op.view;
     for (const Sample& sample : op.samples)
       for (bool weights : {false, true}) {
         if (yes) break;
         auto g = sample_graph(op, sample, weights);
-        yes = g.ok() && runs_on(*g, chain);
+        yes = g.ok() && runs_on(*g, *compiler);
       }
     if (yes) out.push_back(device);
   }
@@ -84,10 +91,13 @@ static std::vector<std::string> devices_of(const Op& op, const std::vector<std::
 }
 
 static Result<int> run(const Options& o) {
-  std::vector<std::pair<std::string, Compilers>> compilers;
+  // Only asked, so neither a device nor its compiler has to be here.
+  constexpr const char* kWithoutGpu = "cuda:sm_90a";
+  std::vector<std::pair<std::string, std::unique_ptr<KernelCompiler>>> compilers;
   for (const std::string& device : device_names()) {
-    auto chain = create_compilers(device, "");
-    if (chain.ok()) compilers.emplace_back(device, std::move(chain).value());
+    auto compiler = create_compiler(device, "");
+    if (!compiler.ok() && starts_with(kWithoutGpu, device + ":")) compiler = create_compiler(device, kWithoutGpu);
+    if (compiler.ok()) compilers.emplace_back(device, std::move(compiler).value());
   }
   ordered_json list = ordered_json::array();
   Table table({"OPERATOR", ">VERSION", ">SINCE", "DEVICES", "INPUTS"});

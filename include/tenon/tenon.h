@@ -84,7 +84,7 @@ class EngineFile {
 // time; several builders may run at once.
 class Builder {
  public:
-  // "cpu", "reference", …
+  // "cpu", "reference", "cuda"; "cuda:1" builds for what the second GPU of this machine is.
   explicit Builder(std::string device = "cpu");
   ~Builder();
   Builder(Builder&&) noexcept;
@@ -130,22 +130,33 @@ class ExecutionContext {
   Status set_input_shape(std::string_view name, std::initializer_list<int64_t> shape) {
     return set_input_shape(name, std::span<const int64_t>(shape.begin(), shape.size()));
   }
-  // Where an input is read or an output written, in memory that the engine's device reaches, aligned to its elements.
-  // It must live through the runs that follow. `bytes` is the room there; -1: enough, the caller promises. An output
-  // without an address is kept by the context (output_data). An output whose size the data decides needs `bytes`, or
-  // no address. Errors: invalid_argument for an unknown name.
+  // Where an input is read or an output written: the host's memory or that of the engine's device, which is found out here,
+  // aligned to its elements; on a GPU what is not aligned to 16 bytes is copied. It must live, and what is read stay as it is, until the runs that follow are
+  // done. `bytes` is the room there; -1: enough, the caller promises. An output without an address is kept by the context,
+  // on the host (output_data). An output whose size the data decides needs `bytes`, or no address.
+  // Errors: invalid_argument for an unknown name, and for memory of another device.
   Status set_address(std::string_view name, void* data, int64_t bytes = -1);
   Status set_address(std::string_view name, const void* data, int64_t bytes = -1) {
     return set_address(name, const_cast<void*>(data), bytes);
   }
-  // Puts a run on the stream of the engine's device; null is the context's own. On a CPU it runs at once, and there
-  // are no other streams. Errors: invalid_argument (an input without shape or address, too little room);
-  // out_of_memory; internal.
+  // Puts a run on a stream of the engine's device, in order with what the caller puts there: a CUstream or cudaStream_t, which
+  // must live until the run is done; null is the context's own, and CUDA's default stream is cudaStreamLegacy, not null. It does
+  // not wait for the run where all outputs have addresses on the device; an output that comes to the host has arrived when
+  // it returns. Another stream than the last run's makes this run wait for that one, on the device: a context has one
+  // workspace, so runs that are to overlap need a context each.
+  // On a CPU it runs at once, and there are no other streams. Errors: invalid_argument (an input without shape or address,
+  // too little room, no streams); out_of_memory; internal.
   Status enqueue(void* stream = nullptr);
   // Waits for the runs; says what went wrong in any of them.
   Status synchronize();
 
-  // Of an output, after the run: its shape, and where it lies (until the next run).
+  // What runs of the shapes that are set take, beside the engine's own memory and what lies at the addresses: workspace, and room
+  // on the device for outputs that have no address there. Known before the first run; outputs whose size the data decides
+  // are not counted. Errors: as enqueue().
+  Result<int64_t> device_memory_bytes() const;
+  Result<int64_t> host_memory_bytes() const;
+
+  // Of an output, after the run: its shape, and where it lies (until the next run), on the device only if its address does.
   Result<std::vector<int64_t>> output_shape(std::string_view name) const;
   Result<const void*> output_data(std::string_view name) const;
   // Bytes of intermediate memory that the last run planned, and the least that any plan could do with.
@@ -169,6 +180,10 @@ class Engine {
   const std::string& precision() const;
   std::string device() const;             // in words
   const std::map<std::string, std::string>& metadata() const;  // the model's metadata_props
+  // What it takes, contexts not counted: weights and machine code on a device with memory of its own (0 where that is the
+  // host's); on the host the engine file, which is mapped, so that only what is read of it takes memory.
+  int64_t device_memory_bytes() const;
+  int64_t host_memory_bytes() const;
 
   // `threads`: host threads of a run; 0: one for each core. `workspace_bytes`: the most intermediate memory a run may
   // take; 0: no limit. Errors: invalid_argument, unavailable.
@@ -184,7 +199,7 @@ class Engine {
 // Loads engines onto one device.
 class Runtime {
  public:
-  // Which device of the kind that the engine was built for.
+  // Which device of the kind that the engine was built for; engines on several may be open and run at once.
   explicit Runtime(int ordinal = 0) : ordinal_(ordinal) {}
 
   // The file stays mapped; weights are shared with other processes. Errors: not_found, io; data_loss (damaged, or no

@@ -1,11 +1,10 @@
 #include "convert.h"
 
-#include <nanobind/ndarray.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "base/text.h"
+#include "device_array.h"
 
 namespace tenon::python {
 
@@ -51,80 +50,11 @@ const char* numpy_name(DType t) {
   return "none";
 }
 
-static DType from_numpy_name(std::string_view name) {
+DType from_numpy_name(std::string_view name) {
   for (int i = 1; i < kNumDTypes; ++i)
     if (name == numpy_name(DType(i))) return DType(i);
   return DType::none;
 }
-
-namespace {
-
-// Memory that a Python object lends: who owns it, how it lies. Strides are in bytes.
-struct Lent {
-  void* data = nullptr;
-  DType dtype = DType::none;
-  Shape shape, strides;
-  std::shared_ptr<const void> owner;
-
-  bool dense() const {
-    int64_t step = itemsize();
-    for (size_t i = shape.size(); i-- > 0;) {
-      if (shape[i] != 1 && strides[i] != step) return num_elements(shape) == 0;
-      step *= shape[i];
-    }
-    return true;
-  }
-  int64_t itemsize() const { return std::max(1, bits(dtype) / 8); }
-};
-
-// The type of a buffer's elements by its format (PEP 3118): one letter, after a mark of byte order.
-DType buffer_dtype(const char* format, int64_t itemsize) {
-  if (!format) return itemsize == 1 ? DType::u8 : DType::none;
-  if (*format == '@' || *format == '=' || *format == '<') ++format;
-  const std::string_view f(format);
-  if (f == "Zf") return DType::c64;
-  if (f == "Zd") return DType::c128;
-  if (f.size() != 1) return DType::none;
-  auto width = [itemsize](DType a, DType b, DType c, DType d) {
-    return itemsize == 1 ? a : itemsize == 2 ? b : itemsize == 4 ? c : itemsize == 8 ? d : DType::none;
-  };
-  if (f == "?") return DType::boolean;
-  if (f.find_first_of("efd") == 0) return width(DType::none, DType::f16, DType::f32, DType::f64);
-  if (f.find_first_of("bhilqn") == 0) return width(DType::i8, DType::i16, DType::i32, DType::i64);
-  if (f.find_first_of("BHILQN") == 0) return width(DType::u8, DType::u16, DType::u32, DType::u64);
-  return DType::none;
-}
-
-// Whatever lives in Python must be let go with the GIL held.
-template <class T>
-std::shared_ptr<const void> held(T* thing, void (*release)(T*)) {
-  return std::shared_ptr<const void>(thing, [release](const void* p) {
-    if (!Py_IsInitialized()) return;
-    nb::gil_scoped_acquire gil;
-    release(static_cast<T*>(const_cast<void*>(p)));
-  });
-}
-
-bool lend_buffer(nb::handle object, bool writable, Lent& out) {
-  auto* view = new Py_buffer;
-  if (PyObject_GetBuffer(object.ptr(), view, PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0)) != 0) {
-    PyErr_Clear();
-    delete view;
-    return false;
-  }
-  out.owner = held<Py_buffer>(view, [](Py_buffer* v) {
-    PyBuffer_Release(v);
-    delete v;
-  });
-  out.data = view->buf;
-  out.dtype = buffer_dtype(view->format, view->itemsize);
-  out.shape.assign(view->shape, view->shape + view->ndim);
-  out.strides.assign(view->strides, view->strides + view->ndim);
-  return out.dtype != DType::none;
-}
-
-using AnyArray = nb::ndarray<nb::ro>;
-using WritableArray = nb::ndarray<>;
 
 DType dlpack_dtype(nb::dlpack::dtype t) {
   if (t.lanes != 1) return DType::none;
@@ -148,23 +78,53 @@ DType dlpack_dtype(nb::dlpack::dtype t) {
   }
 }
 
+namespace {
+
+// The type of a buffer's elements by its format (PEP 3118): one letter, after a mark of byte order.
+DType buffer_dtype(const char* format, int64_t itemsize) {
+  if (!format) return itemsize == 1 ? DType::u8 : DType::none;
+  if (*format == '@' || *format == '=' || *format == '<') ++format;
+  const std::string_view f(format);
+  if (f == "Zf") return DType::c64;
+  if (f == "Zd") return DType::c128;
+  if (f.size() != 1) return DType::none;
+  auto width = [itemsize](DType a, DType b, DType c, DType d) {
+    return itemsize == 1 ? a : itemsize == 2 ? b : itemsize == 4 ? c : itemsize == 8 ? d : DType::none;
+  };
+  if (f == "?") return DType::boolean;
+  if (f.find_first_of("efd") == 0) return width(DType::none, DType::f16, DType::f32, DType::f64);
+  if (f.find_first_of("bhilqn") == 0) return width(DType::i8, DType::i16, DType::i32, DType::i64);
+  if (f.find_first_of("BHILQN") == 0) return width(DType::u8, DType::u16, DType::u32, DType::u64);
+  return DType::none;
+}
+
+bool lend_buffer(nb::handle object, bool writable, Lent& out) {
+  auto* view = new Py_buffer;
+  if (PyObject_GetBuffer(object.ptr(), view, PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0)) != 0) {
+    PyErr_Clear();
+    delete view;
+    return false;
+  }
+  out.owner = held<Py_buffer>(view, [](Py_buffer* v) {
+    PyBuffer_Release(v);
+    delete v;
+  });
+  out.data = view->buf;
+  out.dtype = buffer_dtype(view->format, view->itemsize);
+  out.shape.assign(view->shape, view->shape + view->ndim);
+  out.strides.assign(view->strides, view->strides + view->ndim);
+  return out.dtype != DType::none;
+}
+
 template <class A>
-bool lend_dlpack(nb::handle object, const std::string& what, Lent& out) {
+bool lend_dlpack(nb::handle object, Lent& out) {
   A array;
   if (!nb::try_cast<A>(object, array, false)) {
     PyErr_Clear();
     return false;
   }
-  out.dtype = dlpack_dtype(array.dtype());
-  if (out.dtype == DType::none) return false;
-  if (array.device_type() != nb::device::cpu::value && array.device_type() != nb::device::cuda_host::value)
-    raise(Status(Code::invalid_argument, what + " lies on another device than the engine", "move it to the CPU first"));
-  out.data = const_cast<void*>(static_cast<const void*>(array.data()));
-  for (size_t i = 0; i < array.ndim(); ++i) {
-    out.shape.push_back(int64_t(array.shape(i)));
-    out.strides.push_back(array.stride(i) * out.itemsize());
-  }
-  out.owner = held<A>(new A(std::move(array)), [](A* a) { delete a; });
+  if (dlpack_dtype(array.dtype()) == DType::none) return false;
+  out = lent_by(std::move(array));
   return true;
 }
 
@@ -225,16 +185,21 @@ Tensor unpacked(const Tensor& t) {
   return out;
 }
 
-}  // namespace
-
-Tensor to_tensor(nb::handle object, DType wanted, Access access, const std::string& what) {
-  const bool writable = access == Access::write_here;
+Lent lend(nb::handle object, DType wanted, bool writable, const std::string& what, const Reach& reach) {
   Lent lent;
   // numpy refuses a buffer of its additional types, and answers at once for all others.
-  if (!(PyObject_CheckBuffer(object.ptr()) && lend_buffer(object, writable, lent)) &&
-      !(nb::hasattr(object, "__dlpack__") &&
-        (writable ? lend_dlpack<WritableArray>(object, what, lent) : lend_dlpack<AnyArray>(object, what, lent))))
+  if (PyObject_CheckBuffer(object.ptr()) && lend_buffer(object, writable, lent)) return lent;
+  if (const auto device = device_of(object)) return lend_device_array(object, *device, writable, what, reach);
+  if (!(nb::hasattr(object, "__dlpack__") &&
+        (writable ? lend_dlpack<WritableArray>(object, lent) : lend_dlpack<AnyArray>(object, lent))))
     lent = lend_other(object, wanted, writable, what);
+  return lent;
+}
+
+}  // namespace
+
+Tensor to_tensor(nb::handle object, DType wanted, Access access, const std::string& what, const Reach& reach) {
+  const Lent lent = lend(object, wanted, access == Access::write_here, what, reach);
   if (wanted != DType::none && lent.dtype != wanted)
     raise(Status(Code::invalid_argument, cat(what, " is ", numpy_name(lent.dtype), ", expected ", numpy_name(wanted)),
                  cat("array.astype(\"", numpy_name(wanted), "\")")));
@@ -245,7 +210,7 @@ Tensor to_tensor(nb::handle object, DType wanted, Access access, const std::stri
   const DType stored = small ? DType::u8 : lent.dtype;
   Tensor out;
   if (lent.dense()) {
-    out = Tensor(stored, lent.shape, Buffer::borrow(lent.data, byte_size(stored, num_elements(lent.shape)), lent.owner));
+    out = Tensor(stored, lent.shape, Buffer::borrow(lent.data, byte_size(stored, num_elements(lent.shape)), lent.owner, lent.memory));
   } else {
     out = allocate(stored, lent.shape);
     auto* to = static_cast<char*>(out.data());
@@ -254,8 +219,7 @@ Tensor to_tensor(nb::handle object, DType wanted, Access access, const std::stri
   return small ? packed(lent.dtype, out) : out;
 }
 
-// The nearest type that DLPack consumers know; bits stay the same.
-static nb::dlpack::dtype dlpack_type(DType t, bool plain) {
+nb::dlpack::dtype dlpack_type(DType t, bool plain) {
   using Code = nb::dlpack::dtype_code;
   auto make = [t](Code code) { return nb::dlpack::dtype{uint8_t(code), uint8_t(bits(t)), 1}; };
   switch (kind(t)) {

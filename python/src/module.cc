@@ -1,6 +1,8 @@
 // tenon._core: building, loading and running engines. The friendly face is python/tenon/.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -13,6 +15,7 @@
 #include "base/memory_limit.h"
 #include "compiler/compile.h"
 #include "convert.h"
+#include "device_array.h"
 #include "engine/engine_file.h"
 #include "runtime/engine.h"
 
@@ -56,8 +59,10 @@ class Model {
   }
   std::map<std::string, int64_t> memory() {
     std::lock_guard lock(mutex_);
-    return {{"engine", int64_t(bytes_.size())}, {"arena", arena_}, {"peak", peak_}, {"lower_bound", lower_bound_}};
+    return {{"engine", int64_t(bytes_.size())}, {"device", engine_->memory().device}, {"arena", arena_}, {"peak", peak_},
+            {"lower_bound", lower_bound_}};
   }
+  std::shared_ptr<Device> device() const { return engine_->devices()[0].device; }
 
  private:
   std::shared_ptr<LoadedEngine> engine_;
@@ -69,12 +74,31 @@ class Model {
   int64_t arena_ = 0, peak_ = 0, lower_bound_ = 0;
 };
 
-// Arrays fixed to a model's inputs and outputs, with a context of their own.
+// A context of the model's for the time of a call.
+class Borrowed {
+ public:
+  explicit Borrowed(Model& model) : model_(model), context_(value_or_raise(unlocked([&] { return model.take_context(); }))) {}
+  ~Borrowed() { model_.give_back(std::move(context_)); }
+  Context* operator->() const { return context_.get(); }
+
+ private:
+  Model& model_;
+  std::unique_ptr<Context> context_;
+};
+
+// Arrays fixed to a model's inputs and outputs, with a context of their own, which goes first: it waits for its work.
 struct Bound {
   std::shared_ptr<Model> model;
-  std::unique_ptr<Context> context;
   std::vector<Tensor> inputs, outputs;
+  std::vector<nb::object> on_device;  // the arrays of other libraries that lie there
   std::mutex mutex;
+  std::unique_ptr<Context> context;
+
+  Reach reach() const { return {*model->device(), context->stream()}; }
+  Status wait() {
+    std::lock_guard lock(mutex);
+    return context->synchronize();
+  }
 };
 
 static nb::list describe_values(const Model& m, bool inputs) {
@@ -107,7 +131,7 @@ static std::vector<std::string> input_names(const Graph& g) {
   return names;
 }
 
-static std::vector<Tensor> read_inputs(const Graph& g, nb::dict feeds, Access access) {
+static std::vector<Tensor> read_inputs(const Graph& g, nb::dict feeds, Access access, const Reach& reach) {
   std::vector<Tensor> inputs;
   for (ValueId v : g.inputs) {
     const std::string& name = g.value(v).name;
@@ -117,7 +141,7 @@ static std::vector<Tensor> read_inputs(const Graph& g, nb::dict feeds, Access ac
       for (auto [key, value] : feeds) given.push_back(nb::cast<std::string>(nb::str(key)));
       raise(invalid_argument("input '", escape(name), "' is missing; given: ", given.empty() ? "nothing" : join(given, ", ")));
     }
-    inputs.push_back(to_tensor(object, g.info(v).dtype, access, cat("input '", escape(name), "'")));
+    inputs.push_back(to_tensor(object, g.info(v).dtype, access, cat("input '", escape(name), "'"), reach));
   }
   if (feeds.size() > g.inputs.size()) {
     const auto names = input_names(g);
@@ -129,49 +153,112 @@ static std::vector<Tensor> read_inputs(const Graph& g, nb::dict feeds, Access ac
   return inputs;
 }
 
-static nb::list to_list(const std::vector<Tensor>& tensors, bool numpy) {
+static Array parse_kind(const std::string& kind) { return kind == "numpy" ? Array::numpy : kind == "device" ? Array::device : Array::dlpack; }
+
+// What was made on the host although the caller's arrays are on the device follows them there.
+static Result<Tensor> to_device(const Tensor& t, const Reach& reach) {
+  auto buffer = reach.device.allocate(std::max<int64_t>(t.bytes(), 1));
+  if (!buffer)
+    return Status(Code::out_of_memory, cat("no device memory for an output of ", human_bytes(uint64_t(t.bytes()))), "a smaller batch");
+  TRY(reach.device.copy(reach.stream, buffer->data(), t.data(), t.bytes(), Copy::host_to_device));
+  return Tensor(t.dtype(), t.shape(), buffer);
+}
+
+static Status all_to_device(std::vector<Tensor>& tensors, const Reach& reach) {
+  if (reach.device.memory() == kHostMemory) return {};
+  for (Tensor& t : tensors)
+    if (t.memory() == kHostMemory && bits(t.dtype()) >= 8) t = TRY(to_device(t, reach));
+  return {};
+}
+
+static nb::object to_object(const Tensor& t, Array kind, const std::shared_ptr<Model>& m, void* stream = nullptr,
+                            std::function<Status()> settle = {}) {
+  if (kind != Array::device) return from_tensor(t, kind);
+  if (t.memory() == kHostMemory) return from_tensor(t, Array::numpy);
+  return nb::cast(std::make_unique<DeviceArray>(m->device(), t, stream, std::move(settle)));
+}
+
+static nb::list run(const std::shared_ptr<Model>& m, nb::dict feeds, const std::string& kind) {
+  const Array wanted = parse_kind(kind);
+  std::vector<Tensor> outputs;
+  {
+    const Borrowed context(*m);
+    const Reach reach{*m->device(), context->stream()};
+    const std::vector<Tensor> inputs = read_inputs(m->graph(), feeds, Access::read, reach);
+    check(unlocked([&]() -> Status {
+      TRY(context->run(inputs, outputs, {.outputs_on_device = wanted == Array::device}));
+      if (wanted != Array::device) return {};
+      TRY(all_to_device(outputs, reach));
+      return context->synchronize();
+    }));
+  }
   nb::list out;
-  for (const Tensor& t : tensors) out.append(from_tensor(t, numpy ? Array::numpy : Array::dlpack));
+  for (const Tensor& t : outputs) out.append(to_object(t, wanted, m));
   return out;
 }
 
-static nb::list run(const std::shared_ptr<Model>& m, nb::dict feeds, bool numpy) {
-  std::vector<Tensor> inputs = read_inputs(m->graph(), feeds, Access::read), outputs;
-  check(unlocked([&]() -> Status {
-    auto context = TRY(m->take_context());
-    Status status = context->run(inputs, outputs);
-    m->give_back(std::move(context));
-    return status;
-  }));
-  return to_list(outputs, numpy);
-}
-
-static std::unique_ptr<Bound> bind(const std::shared_ptr<Model>& m, nb::dict feeds, nb::dict results) {
-  auto b = std::make_unique<Bound>();
+static std::shared_ptr<Bound> bind(const std::shared_ptr<Model>& m, nb::dict feeds, nb::dict results) {
+  auto b = std::make_shared<Bound>();
   b->model = m;
+  b->context = value_or_raise(unlocked([&] { return m->make_context(); }));
   const Graph& g = m->graph();
-  b->inputs = read_inputs(g, feeds, Access::read_here);
+  b->inputs = read_inputs(g, feeds, Access::read_here, b->reach());
   b->outputs.resize(g.outputs.size());
   for (auto [key, value] : results) {
     const std::string name = nb::cast<std::string>(nb::str(key));
     const auto at = std::find(g.output_names.begin(), g.output_names.end(), name);
     if (at == g.output_names.end()) raise(no_such("output", name, g.output_names));
     const auto i = size_t(at - g.output_names.begin());
-    b->outputs[i] = to_tensor(value, g.info(g.outputs[i]).dtype, Access::write_here, cat("output '", escape(name), "'"));
+    b->outputs[i] = to_tensor(value, g.info(g.outputs[i]).dtype, Access::write_here, cat("output '", escape(name), "'"), b->reach());
   }
-  b->context = value_or_raise(unlocked([&] { return m->make_context(); }));
+  for (const nb::dict& arrays : {feeds, results})
+    for (auto [key, value] : arrays)
+      if (device_of(value) && !nb::isinstance<DeviceArray>(value)) b->on_device.push_back(nb::borrow(value));
+  // Runs may be put on streams that know nothing of what is under way on the arrays by now.
+  if (!b->on_device.empty()) check(unlocked([&] { return b->context->synchronize(); }));
   return b;
 }
 
-static nb::list execute(Bound& b, bool numpy) {
-  std::vector<Tensor> outputs;
+// Without a stream it waits, for what other libraries have under way on the arrays and for the run. With one, both are a matter
+// of the stream. Outputs that are bound are null in the answer: the caller has them.
+static nb::list execute(const std::shared_ptr<Bound>& b, const std::string& kind, std::optional<uint64_t> stream) {
+  const Array wanted = parse_kind(kind);
+  std::unique_lock lock(b->mutex, std::try_to_lock);
+  if (!lock) raise(Status(Code::invalid_argument, "this binding is running on another thread", "bind once for each thread"));
+  check(b->context->stream().redirect(stream ? reinterpret_cast<void*>(*stream) : nullptr));
+  if (!stream)
+    for (const nb::object& array : b->on_device) wait_for_producer(array, b->reach());
+  std::vector<Tensor> outputs = b->outputs;
   check(unlocked([&]() -> Status {
-    std::unique_lock lock(b.mutex, std::try_to_lock);
-    if (!lock) return Status(Code::invalid_argument, "this binding is running on another thread", "bind once for each thread");
-    outputs = b.outputs;
-    return b.context->run(b.inputs, outputs);
+    TRY(b->context->run(b->inputs, outputs, {.outputs_on_device = wanted == Array::device, .wait = !stream}));
+    if (wanted != Array::device) return {};
+    TRY(all_to_device(outputs, b->reach()));
+    return stream ? Status() : b->context->synchronize();
   }));
-  return to_list(outputs, numpy);
+  nb::list out;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (b->outputs[i]) out.append(nb::none());
+    else if (stream) out.append(to_object(outputs[i], wanted, b->model, b->context->stream().handle(), [b] { return b->wait(); }));
+    else out.append(to_object(outputs[i], wanted, b->model));
+  }
+  return out;
+}
+
+// Bytes of a run with inputs of these shapes: on the device and on the host.
+static std::pair<int64_t, int64_t> memory_for(Model& m, const std::map<std::string, std::vector<int64_t>>& shapes) {
+  const Graph& g = m.graph();
+  std::vector<Shape> wanted;
+  for (ValueId v : g.inputs) {
+    const auto given = shapes.find(g.value(v).name);
+    const auto fixed = g.info(v).ranked ? to_concrete(g.info(v).shape) : std::nullopt;
+    if (given == shapes.end() && !fixed) raise(invalid_argument("the shape of input '", escape(g.value(v).name), "' is missing"));
+    wanted.push_back(given != shapes.end() ? given->second : *fixed);
+  }
+  for (const auto& [name, shape] : shapes)
+    if (const auto names = input_names(g); std::find(names.begin(), names.end(), name) == names.end()) raise(no_such("input", name, names));
+  const Borrowed context(m);
+  const MemoryUse use = value_or_raise(unlocked([&] { return context->executor().memory_for(wanted, std::vector<bool>(g.outputs.size())); }));
+  return {use.device + m.engine().memory().device, use.host + m.engine().memory().host};
 }
 
 struct Options {
@@ -186,16 +273,16 @@ using Tuning = std::tuple<int, double, std::string>;
 static Options read_options(const std::string& device, const std::string& target, const std::string& precision,
                             const std::vector<std::string>& shapes, int threads, int64_t workspace, bool golden, const Tuning& tuning) {
   Options o;
+  // "cuda:sm_90a" is a target.
   const size_t colon = device.find(':');
-  o.build.device = device.substr(0, colon);
-  o.build.target = target;
-  if (colon != device.npos) {
-    int64_t ordinal;
-    const std::string rest = device.substr(colon + 1);
-    if (parse_int(rest, ordinal) && ordinal >= 0 && ordinal < 1024) o.load.ordinal = int(ordinal);
-    else if (target.empty()) o.build.target = device;
-    else raise(invalid_argument("device '", escape(device), "' and target '", escape(target), "' contradict each other"));
-  }
+  const bool names_target = colon != device.npos && colon + 1 < device.size() && !isdigit(static_cast<unsigned char>(device[colon + 1]));
+  if (names_target && !target.empty())
+    raise(invalid_argument("device '", escape(device), "' and target '", escape(target), "' contradict each other"));
+  const DeviceChoice choice = names_target ? DeviceChoice{device.substr(0, colon)} : value_or_raise(parse_device(device));
+  o.build.device = choice.name;
+  o.load.ordinal = choice.ordinal;
+  o.build.target = names_target ? device : target;
+  if (choice.ordinal > 0 && target.empty()) o.build.target = value_or_raise(target_of(choice));
   o.build.precision = precision;
   for (const std::string& text : shapes) o.build.shapes.push_back(value_or_raise(parse_shape_spec(text)));
   o.build.golden = golden;
@@ -233,6 +320,19 @@ static std::shared_ptr<Model> open_built(Result<BuildResult> built, const Option
   return std::make_shared<Model>(std::move(engine), std::span<const uint8_t>(*bytes), bytes, options.context);
 }
 
+// `device` may be "": the first of the kind that the engine was built for.
+static std::shared_ptr<LoadedEngine> open_engine(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner, const std::string& device,
+                                                 const std::string& label) {
+  const DeviceChoice choice = value_or_raise(parse_device(device));
+  auto engine = unlocked([&] { return LoadedEngine::load_bytes(bytes, owner, {choice.ordinal}); });
+  if (!engine.ok()) raise(engine.status().with_prefix(label));
+  const std::string& target = (*engine)->content().target;
+  if (!choice.name.empty() && target.substr(0, target.find(':')) != choice.name)
+    raise(Status(Code::invalid_argument, cat(label, "the engine was built for ", target, ", not for ", escape(choice.name)),
+                 "build it for that device, or leave out device"));
+  return std::move(*engine);
+}
+
 NB_MODULE(_core, m) {
   m.doc() = "Builds, loads and runs engines.";
   m.attr("__version__") = kTenonVersion;
@@ -249,7 +349,8 @@ NB_MODULE(_core, m) {
       .def_prop_ro("opset", [](const Model& self) { return self.engine().content().opset; })
       .def_prop_ro("metadata", [](const Model& self) { return self.engine().content().metadata; })
       .def_prop_ro("memory", &Model::memory)
-      .def("run", &run, nb::arg("feeds"), nb::arg("numpy") = true)
+      .def("memory_for", &memory_for, nb::arg("shapes"))
+      .def("run", &run, nb::arg("feeds"), nb::arg("kind") = "numpy")
       .def("bind", &bind, nb::arg("feeds"), nb::arg("results"))
       .def("save",
            [](const Model& self, const std::string& path) {
@@ -259,7 +360,40 @@ NB_MODULE(_core, m) {
            nb::arg("path"))
       .def("serialize", [](const Model& self) { return nb::bytes(self.bytes().data(), self.bytes().size()); });
 
-  nb::class_<Bound>(m, "Bound").def("execute", &execute, nb::arg("numpy") = true);
+  nb::class_<Bound>(m, "Bound")
+      .def("execute", &execute, nb::arg("kind") = "numpy", nb::arg("stream").none() = nb::none())
+      .def("wait", [](Bound& self) { check(unlocked([&] { return self.wait(); })); });
+
+  nb::class_<DeviceArray>(m, "DeviceArray",
+                          "An array in the memory of a device. Libraries take it as it is, by DLPack or __cuda_array_interface__.")
+      .def_prop_ro("shape", &DeviceArray::shape)
+      .def_prop_ro("dtype", [](const DeviceArray& self) { return numpy_name(self.tensor().dtype()); })
+      .def_prop_ro("nbytes", [](const DeviceArray& self) { return self.tensor().bytes(); })
+      .def_prop_ro("device", &DeviceArray::device_name)
+      .def_prop_ro("ptr", [](const DeviceArray& self) { return reinterpret_cast<uintptr_t>(self.tensor().data()); })
+      .def("numpy", &DeviceArray::numpy, "A copy on the host.")
+      .def("__array__",
+           [](const DeviceArray&, nb::args, nb::kwargs) { throw nb::type_error("an array on a device becomes numpy's by numpy()"); })
+      .def("update", &DeviceArray::update, nb::arg("array"), "Copies an array of the same type and shape here.")
+      .def("__dlpack__", &DeviceArray::dlpack, nb::kw_only(), nb::arg("stream").none() = nb::none(), nb::arg("max_version").none() = nb::none(),
+           nb::arg("dl_device").none() = nb::none(), nb::arg("copy").none() = nb::none())
+      .def("__dlpack_device__",
+           [](const DeviceArray& self) {
+             const DLPackDevice d = self.device().dlpack_device();
+             return nb::make_tuple(d.type, d.id);
+           })
+      .def_prop_ro("__cuda_array_interface__", &DeviceArray::cuda_interface);
+  m.def("device_empty",
+        [](const std::string& device, const std::vector<int64_t>& shape, const std::string& dtype) {
+          return make_device_array(open_named_device(device), shape, dtype);
+        },
+        nb::arg("device"), nb::arg("shape"), nb::arg("dtype"));
+  m.def("device_view",
+        [](const std::string& device, uint64_t address, const std::vector<int64_t>& shape, const std::string& dtype, nb::object owner) {
+          return view_device_memory(open_named_device(device), address, shape, dtype, owner);
+        },
+        nb::arg("device"), nb::arg("address"), nb::arg("shape"), nb::arg("dtype"), nb::arg("owner").none());
+  m.def("device_take", &take_device_array, nb::arg("array"));
 
   m.def("compile_file",
         [](const std::string& path, const std::string& device, const std::string& target, const std::string& precision,
@@ -283,24 +417,20 @@ NB_MODULE(_core, m) {
         nb::arg("bytes"), nb::arg("folder"), nb::arg("device"), nb::arg("target"), nb::arg("precision"), nb::arg("shapes"),
         nb::arg("threads"), nb::arg("workspace"), nb::arg("golden"), nb::arg("tuning"), nb::arg("progress").none());
   m.def("load_file",
-        [](const std::string& path, int ordinal, int threads, int64_t workspace) {
+        [](const std::string& path, const std::string& device, int threads, int64_t workspace) {
           auto file = value_or_raise(MappedFile::open(path));
-          auto engine = value_or_raise(unlocked([&]() -> Result<std::shared_ptr<LoadedEngine>> {
-            auto loaded = LoadedEngine::load_bytes(file->bytes(), file, {ordinal});
-            if (!loaded.ok()) return loaded.status().with_prefix(cat("'", path, "': "));
-            return loaded;
-          }));
+          auto engine = open_engine(file->bytes(), file, device, cat("'", path, "': "));
           return std::make_shared<Model>(std::move(engine), file->bytes(), file, ContextOptions{threads, workspace});
         },
-        nb::arg("path"), nb::arg("ordinal"), nb::arg("threads"), nb::arg("workspace"));
+        nb::arg("path"), nb::arg("device"), nb::arg("threads"), nb::arg("workspace"));
   m.def("load_bytes",
-        [](nb::bytes bytes, int ordinal, int threads, int64_t workspace) {
+        [](nb::bytes bytes, const std::string& device, int threads, int64_t workspace) {
           const auto* begin = static_cast<const uint8_t*>(bytes.data());
           auto copy = std::make_shared<std::vector<uint8_t>>(begin, begin + bytes.size());
-          auto engine = value_or_raise(unlocked([&] { return LoadedEngine::load_bytes(*copy, copy, {ordinal}); }));
+          auto engine = open_engine(*copy, copy, device, "");
           return std::make_shared<Model>(std::move(engine), std::span<const uint8_t>(*copy), copy, ContextOptions{threads, workspace});
         },
-        nb::arg("bytes"), nb::arg("ordinal"), nb::arg("threads"), nb::arg("workspace"));
+        nb::arg("bytes"), nb::arg("device"), nb::arg("threads"), nb::arg("workspace"));
   m.def("device_names", &device_names);
   m.def("has_device", [](const std::string& device) { return device_state(device).ok(); });
   m.def("looks_like_engine", [](nb::bytes bytes) {

@@ -8,13 +8,13 @@ import importlib
 import os
 
 from tenon import _core
-from tenon._core import __version__
+from tenon._core import DeviceArray, __version__
 from tenon._model import Binding, Model, TensorInfo
 from tenon.errors import (AccuracyError, CancelledError, DataLossError, DeviceUnavailableError, FileError,
                           IncompatibleError, InternalError, InvalidArgumentError, InvalidModelError, NoKernelError,
                           NotFoundError, OutOfMemoryError, TenonError, UnsupportedError)
 
-__all__ = ["compile", "load", "devices", "Model", "Binding", "TensorInfo", "TenonError", "AccuracyError",
+__all__ = ["compile", "load", "devices", "Model", "Binding", "DeviceArray", "TensorInfo", "empty", "TenonError", "AccuracyError",
            "CancelledError", "DataLossError", "DeviceUnavailableError", "FileError", "IncompatibleError",
            "InternalError", "InvalidArgumentError", "InvalidModelError", "NoKernelError", "NotFoundError",
            "OutOfMemoryError", "UnsupportedError", "__version__"]
@@ -27,7 +27,7 @@ def compile(model, *, device="cpu", precision="fp32", shapes=None, threads=0, wo
     """Builds an engine and opens it.
 
     model      path of an ONNX file, its bytes, or an onnx.ModelProto
-    device     "cpu", "reference", …, with ":N" for one of several
+    device     "cpu", "cuda", "reference"; "cuda:1" is the second GPU
     precision  "fp32"
     shapes     {input: dims}; a dim is a number or a range "min..opt..max"; a list of dims gives a profile each
     threads    host threads of a run; 0: one for each core
@@ -49,10 +49,16 @@ def compile(model, *, device="cpu", precision="fp32", shapes=None, threads=0, wo
 
 def load(engine, *, device=None, threads=0, workspace=0):
     """Opens an engine: the path of a file, which stays mapped, or its bytes. `device` picks one of several, "cuda:1"."""
-    ordinal = int(device.partition(":")[2] or 0) if device else 0
     if isinstance(engine, (bytes, bytearray, memoryview)):
-        return Model(_core.load_bytes(bytes(engine), ordinal, threads, workspace))
-    return Model(_core.load_file(_path(engine, "engine"), ordinal, threads, workspace))
+        return Model(_core.load_bytes(bytes(engine), device or "", threads, workspace))
+    return Model(_core.load_file(_path(engine, "engine"), device or "", threads, workspace))
+
+
+def empty(shape, dtype="float32", *, device):
+    """A DeviceArray in the memory of a device ("cuda:0"), its elements undefined; `update` and `numpy` bring arrays there
+    and back.
+    """
+    return _core.device_empty(device, list(shape), str(dtype))
 
 
 def devices():

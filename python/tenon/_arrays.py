@@ -48,21 +48,60 @@ def typed(array, name):
     return array.view(dtype_of(name))
 
 
-def numpy_like(values):
-    """Whether outputs should be numpy arrays, and if not, the library that takes them through DLPack."""
+def kind_of(values):
+    """What outputs should be, where these are the inputs: ("numpy", None), or the library that takes them as well:
+    ("dlpack", library) on the host, ("device", library) on a GPU; there without a library for arrays of our own.
+    """
+    found = "numpy", None
     for value in values:
         root = type(value).__module__.partition(".")[0]
-        if root in ("numpy", "builtins", "ml_dtypes") or not hasattr(value, "__dlpack__"):
+        if root in ("numpy", "builtins", "ml_dtypes"):
             continue
-        return sys.modules[root]
-    return None
+        if on_device(value):
+            library = sys.modules.get(root)
+            return "device", library if root != "tenon" and takes(library) else None
+        if found[1] is None and root != "tenon" and hasattr(value, "__dlpack__"):
+            found = "dlpack", sys.modules[root]
+    return found
 
 
-def taken_by(library, array):
-    """`array`, which speaks DLPack, in the library's own kind."""
+def on_device(value):
+    """Whether it lies in the memory of a GPU, as DLPack numbers devices: 1 is the host's memory, 3 the host's as well."""
+    if hasattr(value, "__dlpack_device__"):
+        return int(value.__dlpack_device__()[0]) not in (1, 3)
+    return hasattr(value, "__cuda_array_interface__")
+
+
+def takes(library):
+    """What a library has to take an array that speaks DLPack; None where it has nothing."""
     take = getattr(library, "from_dlpack", None)
-    if take is None and library.__name__ == "jax":
+    if take is None and getattr(library, "__name__", "") == "jax":
         take = library.dlpack.from_dlpack
-    if take is None and library.__name__ == "tensorflow":
-        return library.experimental.dlpack.from_dlpack(array.__dlpack__())
+    if take is None and getattr(library, "__name__", "") == "tensorflow":
+        return lambda array: library.experimental.dlpack.from_dlpack(array.__dlpack__())
+    return take
+
+
+def converted(kind, library, array):
+    """An output as the caller's own kind of array."""
+    if library is None or isinstance(array, np.ndarray):
+        return array
+    take = takes(library)
     return take(array) if take else np.from_dlpack(array)
+
+
+def stream_handle(stream):
+    """The number of a stream given as a number or as torch, cupy and CUDA's own package have it; 0 is CUDA's default
+    stream, which its driver calls 1.
+    """
+    for name in ("cuda_stream", "ptr"):
+        if hasattr(stream, name):
+            return int(getattr(stream, name)) or 1
+    if hasattr(stream, "__cuda_stream__"):
+        protocol = stream.__cuda_stream__
+        version, handle = protocol() if callable(protocol) else protocol
+        return int(handle) or 1
+    if isinstance(stream, int) and not isinstance(stream, bool) and stream >= 0:
+        return stream or 1
+    raise from_status("invalid_argument", f"{stream!r} is no stream",
+                      "a number, or an object with cuda_stream, ptr or __cuda_stream__")

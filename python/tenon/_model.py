@@ -34,10 +34,10 @@ class Model:
         else:
             raise InvalidArgumentError(f"the model has {len(self.inputs)} inputs: give a dict or name them",
                                        "invalid_argument")
-        library = _arrays.numpy_like(feeds.values())
-        found = self._core.run(feeds, library is None)
+        kind, library = _arrays.kind_of(feeds.values())
+        found = self._core.run(feeds, kind)
         if library is not None:
-            found = [_arrays.taken_by(library, array) for array in found]
+            found = [_arrays.converted(kind, library, array) for array in found]
         return dict(zip(self._output_names, found))
 
     run = __call__
@@ -45,14 +45,14 @@ class Model:
     def bind(self, inputs=None, /, **arrays):
         """Fixes arrays, dense and row-major, to inputs (all of them) and outputs (those you like), by name.
 
-        An output that has the name of an input cannot be bound.
+        They may lie on the host or on the engine's GPU, and live as long as the binding. An output that has the name of
+        an input cannot be bound.
         """
         arrays = {**(inputs or {}), **arrays}
         names = {value.name for value in self.inputs}
         feeds = {name: array for name, array in arrays.items() if name in names}
         results = {name: array for name, array in arrays.items() if name not in names}
-        library = _arrays.numpy_like(arrays.values())
-        return Binding(self._core.bind(feeds, results), self._output_names, results, library)
+        return Binding(self._core.bind(feeds, results), self._output_names, results, *_arrays.kind_of(arrays.values()))
 
     def save(self, path):
         """Writes the engine; the file appears whole or not at all."""
@@ -69,8 +69,18 @@ class Model:
 
     @property
     def memory(self):
-        """Bytes: `engine`, the file; of the run that ended last: `arena`, the planned `peak` and its `lower_bound`."""
+        """Bytes: `engine`, the file; `device`, its weights and code on a GPU; of the run that ended last: `arena`, the
+        planned `peak` and its `lower_bound`.
+        """
         return dict(self._core.memory)
+
+    def memory_for(self, shapes=None, /, **named):
+        """{"device": bytes, "host": bytes} that the engine and a run of these input shapes take, known before any run.
+
+        The arrays are not counted, outputs that come to the host are; so is nothing whose size the data decides.
+        """
+        device, host = self._core.memory_for({name: list(shape) for name, shape in {**(shapes or {}), **named}.items()})
+        return {"device": device, "host": host}
 
     @property
     def device(self):
@@ -105,21 +115,25 @@ class Model:
 class Binding:
     """A model with fixed arrays. Used by one thread at a time."""
 
-    def __init__(self, core, names, results, library):
-        self._core, self._names, self._results, self._library = core, names, results, library
+    def __init__(self, core, names, results, kind, library):
+        self._core, self._names, self._results, self._kind, self._library = core, names, results, kind, library
+        self._stream = None
 
     def execute(self, stream=None):
         """Runs; returns {output name: array}, where bound outputs are the arrays that you gave.
 
-        `stream` is a stream of a GPU; engines of the CPU have none and return when all is done.
+        Without `stream` it returns when all is done. `stream` is one of the GPU's, as a number or as torch, cupy or
+        CUDA's package have it: the run is put there behind what is there already, and this returns at once, unless an
+        output comes to the host. Then the arrays are to be used on that stream, or after synchronize().
         """
-        if stream is not None:
-            raise InvalidArgumentError("this device has no streams", "invalid_argument", "execute() without a stream")
-        found = self._core.execute(self._library is None)
+        found = self._core.execute(self._kind, None if stream is None else _arrays.stream_handle(stream))
+        self._stream = stream  # must live until its work is done
         outputs = {}
         for name, array in zip(self._names, found):
-            if name in self._results:
-                outputs[name] = self._results[name]
-            else:
-                outputs[name] = _arrays.taken_by(self._library, array) if self._library is not None else array
+            outputs[name] = (self._results[name] if name in self._results
+                             else _arrays.converted(self._kind, self._library, array))
         return outputs
+
+    def synchronize(self):
+        """Waits for the runs on streams; raises what went wrong in any of them."""
+        self._core.wait()

@@ -1,7 +1,7 @@
 """ONNX Runtime's Python API, spelled alike: a program changes one import.
 
     import tenon.onnxruntime as onnxruntime
-    session = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession("m.onnx", providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
     outputs = session.run(None, {"x": array})
 
 Options that steer what Tenon does in its own way (arenas, execution mode, optimisation level) are accepted and kept.
@@ -15,7 +15,7 @@ import warnings
 import numpy as np
 
 import tenon
-from tenon import _core
+from tenon import _arrays, _core
 from tenon.errors import InvalidArgumentError, NotFoundError
 
 __version__ = tenon.__version__
@@ -150,31 +150,41 @@ class OrtDevice:
 
 
 class OrtValue:
-    """A tensor that belongs to the runtime."""
+    """A tensor that belongs to the runtime, on the host or on a GPU."""
 
     def __init__(self, array):
         self._array = array
 
     @staticmethod
     def ortvalue_from_numpy(array, device_type="cpu", device_id=0):
-        _require_host(device_type)
-        return OrtValue(np.ascontiguousarray(array).reshape(np.shape(array)))
+        array = np.ascontiguousarray(array).reshape(np.shape(array))
+        if _device(device_type, device_id) is None:
+            return OrtValue(array)
+        value = OrtValue.ortvalue_from_shape_and_type(array.shape, array.dtype, device_type, device_id)
+        value.update_inplace(array)
+        return value
 
     @staticmethod
     def ortvalue_from_shape_and_type(shape, element_type, device_type="cpu", device_id=0):
-        _require_host(device_type)
-        return OrtValue(np.zeros(tuple(shape), element_type))
+        dtype, device = _dtype(element_type), _device(device_type, device_id)
+        return OrtValue(tenon.empty(shape, dtype.name, device=device) if device else np.zeros(tuple(shape), dtype))
 
     @staticmethod
     def from_dlpack(value, is_bool_tensor=False):
-        array = np.from_dlpack(value)
-        return OrtValue(array.view(np.bool_) if is_bool_tensor else array)
+        array = _core.device_take(value) if _arrays.on_device(value) else np.from_dlpack(value)
+        if is_bool_tensor and array.dtype != "bool":
+            array = (_core.device_view(array.device, array.ptr, array.shape, "bool", array)
+                     if isinstance(array, tenon.DeviceArray) else array.view(np.bool_))
+        return OrtValue(array)
+
+    def _on_device(self):
+        return isinstance(self._array, tenon.DeviceArray)
 
     def numpy(self):
-        return self._array
+        return self._array.numpy() if self._on_device() else self._array
 
     def __array__(self, dtype=None, copy=None):
-        return np.array(self._array, dtype=dtype, copy=bool(copy))
+        return np.array(self.numpy(), dtype=dtype, copy=bool(copy))
 
     def __dlpack__(self, **options):
         return self._array.__dlpack__(**options)
@@ -183,23 +193,26 @@ class OrtValue:
         return self._array.__dlpack_device__()
 
     def update_inplace(self, array):
-        np.copyto(self._array, array)
+        if self._on_device():
+            self._array.update(array)
+        else:
+            np.copyto(self._array, array)
 
     def data_ptr(self):
-        return self._array.ctypes.data
+        return self._array.ptr if self._on_device() else self._array.ctypes.data
 
     def shape(self):
         return list(self._array.shape)
 
     def element_type(self):
         from onnx import helper
-        return helper.np_dtype_to_tensor_dtype(self._array.dtype)
+        return helper.np_dtype_to_tensor_dtype(_arrays.dtype_of(str(self._array.dtype)))
 
     def data_type(self):
-        return f"tensor({_type_name(self._array.dtype.name)})"
+        return f"tensor({_type_name(str(self._array.dtype))})"
 
     def device_name(self):
-        return "cpu"
+        return self._array.device.partition(":")[0] if self._on_device() else "cpu"
 
     def has_value(self):
         return True
@@ -214,10 +227,23 @@ class OrtValue:
         return False
 
 
-def _require_host(device_type):
-    if device_type.lower() not in ("cpu", "cuda_pinned"):
+def _device(device_type, device_id):
+    """ "cuda:1"; None for the host."""
+    name = device_type.lower()
+    if name in ("cpu", "cuda_pinned"):
+        return None
+    if name not in ("cuda", "gpu"):
         raise InvalidArgumentError(f"memory of device '{device_type}' cannot be bound", "invalid_argument",
-                                   "device_type='cpu'")
+                                   "device_type='cpu' or 'cuda'")
+    return f"cuda:{int(device_id)}"
+
+
+def _dtype(element_type):
+    """The numpy type of one of numpy's or one of onnx's numbers."""
+    if not isinstance(element_type, int):
+        return np.dtype(element_type)
+    from onnx import helper
+    return helper.tensor_dtype_to_np_dtype(element_type)
 
 
 class IOBinding:
@@ -226,29 +252,33 @@ class IOBinding:
     def __init__(self, session):
         self._session = session
         self._inputs, self._outputs, self._results = {}, {}, {}
+        self._stay = set()  # names of outputs without an address that are to stay on the GPU
+        self._binding = None
+
+    def _bind(self, arrays, name, array, stay=False):
+        arrays[name] = array
+        if arrays is self._outputs:
+            self._stay = self._stay - {name} | ({name} if stay else set())
         self._binding = None
 
     def bind_cpu_input(self, name, array):
-        self._inputs[name] = np.asarray(array)
-        self._binding = None
+        self._bind(self._inputs, name, np.asarray(array))
 
     def bind_ortvalue_input(self, name, value):
-        self.bind_cpu_input(name, value.numpy())
+        self._bind(self._inputs, name, value._array)
 
     def bind_input(self, name, device_type, device_id, element_type, shape, buffer_ptr):
         """An input at an address; the memory must outlive the binding."""
-        _require_host(device_type)
-        self.bind_cpu_input(name, _at_address(buffer_ptr, element_type, shape))
+        self._bind(self._inputs, name, _at_address(_device(device_type, device_id), buffer_ptr, element_type, shape))
 
     def bind_output(self, name, device_type="cpu", device_id=0, element_type=None, shape=None, buffer_ptr=None):
-        """An output at an address, or without one wherever the run puts it."""
-        _require_host(device_type)
-        self._outputs[name] = None if buffer_ptr is None else _at_address(buffer_ptr, element_type, shape)
-        self._binding = None
+        """An output at an address, or without one wherever the run puts it in that device's memory."""
+        device = _device(device_type, device_id)
+        array = None if buffer_ptr is None else _at_address(device, buffer_ptr, element_type, shape)
+        self._bind(self._outputs, name, array, stay=device is not None and array is None)
 
     def bind_ortvalue_output(self, name, value):
-        self._outputs[name] = value.numpy()
-        self._binding = None
+        self._bind(self._outputs, name, value._array)
 
     def clear_binding_inputs(self):
         self._inputs.clear()
@@ -256,16 +286,21 @@ class IOBinding:
 
     def clear_binding_outputs(self):
         self._outputs.clear()
+        self._stay.clear()
         self._results.clear()
         self._binding = None
 
     def synchronize_inputs(self):
-        """Nothing to wait for: runs end before they return."""
+        """Nothing to wait for: what comes here through OrtValue has arrived."""
 
-    synchronize_outputs = synchronize_inputs
+    def synchronize_outputs(self):
+        """Waits for runs that did not wait themselves."""
+        if self._binding is not None:
+            self._binding.wait()
 
     def copy_outputs_to_cpu(self):
-        return [self._results[name] for name in self._outputs]
+        self.synchronize_outputs()
+        return [OrtValue(self._results[name]).numpy() for name in self._outputs]
 
     def get_outputs(self):
         return [OrtValue(self._results[name]) for name in self._outputs]
@@ -273,36 +308,39 @@ class IOBinding:
     def get_outputs_as_ortvaluevector(self):
         return self.get_outputs()
 
-    def _run(self):
+    def _run(self, wait=True):
         given = {name: array for name, array in self._outputs.items() if array is not None}
         # The same memory is bound for many runs; what is not dense is copied anew for each.
-        dense = all(array.flags.c_contiguous and array.dtype.isbuiltin != 2 for array in self._inputs.values())
+        dense = all(isinstance(array, tenon.DeviceArray) or array.flags.c_contiguous and array.dtype.isbuiltin != 2
+                    for array in self._inputs.values())
         for name in self._outputs:
             self._session._output_index(name)
+        kind = "device" if self._stay else "numpy"
         if dense and self._binding is None:
             self._binding = self._session._model._core.bind(self._inputs, given)
         if dense:
-            found = self._binding.execute(True)
+            found = self._binding.execute(kind, self._session._stream)
+            if wait and self._session._stream is not None:
+                self._binding.wait()
         else:
-            found = self._session._model._core.run(self._inputs, True)
+            found = self._session._model._core.run(self._inputs, kind)
             for name, array in given.items():
-                np.copyto(array, found[self._session._output_index(name)])
+                result = found[self._session._output_index(name)]
+                array.update(result) if isinstance(array, tenon.DeviceArray) else np.copyto(array, OrtValue(result).numpy())
         self._results = {name: given[name] if name in given else found[self._session._output_index(name)]
                          for name in self._outputs}
+        for name in self._outputs.keys() - given.keys() - self._stay:
+            self._results[name] = OrtValue(self._results[name]).numpy()
 
 
-def _at_address(address, element_type, shape):
+def _at_address(device, address, element_type, shape):
     import ctypes
 
-    dtype = np.dtype(element_type) if not isinstance(element_type, int) else _onnx_dtype(element_type)
-    shape = tuple(shape)
-    count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    return np.frombuffer((ctypes.c_char * count).from_address(address), dtype).reshape(shape)
-
-
-def _onnx_dtype(number):
-    from onnx import helper
-    return helper.tensor_dtype_to_np_dtype(number)
+    dtype = _dtype(element_type)
+    if device:
+        return _core.device_view(device, int(address), list(shape), dtype.name, None)
+    count = int(np.prod(tuple(shape), dtype=np.int64)) * dtype.itemsize
+    return np.frombuffer((ctypes.c_char * count).from_address(address), dtype).reshape(tuple(shape))
 
 
 class InferenceSession:
@@ -310,7 +348,11 @@ class InferenceSession:
 
     def __init__(self, path_or_bytes, sess_options=None, providers=None, provider_options=None, **kwargs):
         options = sess_options or SessionOptions()
-        provider, device = _choose(providers, provider_options)
+        provider, device, chosen = _choose(providers, provider_options)
+        self._provider_options = {provider: {name: str(value) for name, value in chosen.items()}}
+        # CUDA's default stream where that is what the caller says, none where nothing is said.
+        stream = chosen.get("user_compute_stream") if provider == "CUDAExecutionProvider" else None
+        self._stream = None if stream is None or str(stream) == "" else _arrays.stream_handle(int(stream))
         self._providers = [provider] if provider == "CPUExecutionProvider" else [provider, "CPUExecutionProvider"]
         self._sess_options = options
         self._model_path = None if isinstance(path_or_bytes, (bytes, bytearray)) else path_or_bytes
@@ -322,14 +364,18 @@ class InferenceSession:
     def run(self, output_names, input_feed, run_options=None):
         """The outputs named, or all (None), as numpy arrays."""
         wanted = [self._output_index(name) for name in output_names] if output_names else None
-        found = self._model._core.run(_plain_feeds(input_feed), True)
+        found = self._model._core.run(_plain_feeds(input_feed), "numpy")
         return found if wanted is None else [found[i] for i in wanted]
 
     def run_with_ort_values(self, output_names, input_dict_ort_values, run_options=None):
         return [OrtValue(array) for array in self.run(output_names, input_dict_ort_values, run_options)]
 
     def run_with_iobinding(self, iobinding, run_options=None):
-        iobinding._run()
+        """Waits for the run, unless the run option disable_synchronize_execution_providers is 1 and the provider has a
+        user_compute_stream.
+        """
+        config = run_options._config if run_options else {}
+        iobinding._run(config.get("disable_synchronize_execution_providers", "0") != "1")
 
     def run_async(self, output_names, input_feed, callback, user_data, run_options=None):
         """Runs on another thread, then calls callback(outputs, user_data, error text)."""
@@ -363,13 +409,13 @@ class InferenceSession:
         return self._providers
 
     def get_provider_options(self):
-        return {name: {} for name in self._providers}
+        return {name: self._provider_options.get(name, {}) for name in self._providers}
 
     def get_session_options(self):
         return self._sess_options
 
     def set_providers(self, providers=None, provider_options=None):
-        provider, _ = _choose(providers, provider_options)
+        provider = _choose(providers, provider_options)[0]
         if provider != self._providers[0]:
             raise InvalidArgumentError(f"the session was made for {self._providers[0]}", "invalid_argument",
                                        f"InferenceSession(..., providers=['{provider}'])")
@@ -392,12 +438,12 @@ class InferenceSession:
 
 def _plain_feeds(feeds):
     if any(isinstance(value, OrtValue) for value in feeds.values()):
-        return {name: value.numpy() if isinstance(value, OrtValue) else value for name, value in feeds.items()}
+        return {name: value._array if isinstance(value, OrtValue) else value for name, value in feeds.items()}
     return feeds if isinstance(feeds, dict) else dict(feeds)
 
 
 def _choose(providers, provider_options):
-    """(provider, device) of the first provider that is there. Entries are names or (name, options)."""
+    """(provider, device, options) of the first provider that is there. Entries are names or (name, options)."""
     available = get_available_providers()
     for number, entry in enumerate(providers or ["CPUExecutionProvider"]):
         name, options = entry if isinstance(entry, (tuple, list)) else (entry, {})
@@ -405,12 +451,12 @@ def _choose(providers, provider_options):
             options = provider_options[number]
         if name in available:
             index = int(options.get("device_id", 0))
-            return name, _PROVIDERS[name] + (f":{index}" if index else "")
+            return name, _PROVIDERS[name] + (f":{index}" if index else ""), options
         if name not in _PROVIDERS and not name.endswith("ExecutionProvider"):
             raise InvalidArgumentError(f"'{name}' is no execution provider", "invalid_argument",
                                        f"one of {', '.join(available)}")
         warnings.warn(f"provider '{name}' is not available; there are: {', '.join(available)}", stacklevel=3)
-    return "CPUExecutionProvider", "cpu"
+    return "CPUExecutionProvider", "cpu", {}
 
 
 def _open(source, device, options):
@@ -424,7 +470,7 @@ def _open(source, device, options):
             raise NotFoundError(f"'{source}' does not exist", "not_found")
     head = bytes(source[:64]) if host else b"" if not isinstance(source, str) else _head(source)
     if _core.looks_like_engine(head):
-        return tenon.load(source, threads=threads)
+        return tenon.load(source, device=device if ":" in device else None, threads=threads)
     # A session is expected to open quickly; an engine that was tuned can be opened instead.
     arguments = {"device": device, "threads": threads, "golden": False, "effort": 0}
     if options._dimensions:

@@ -41,7 +41,7 @@ Result<std::string> EngineFile::report() const {
 // ---- Builder -----------------------------------------------------------------------------------------------------
 
 struct Builder::Impl {
-  BuildOptions options;
+  BuildOptions options;  // `device` may end in an ordinal until build()
   std::string path, folder;
   std::span<const uint8_t> bytes;
   bool from_bytes = false;
@@ -125,8 +125,12 @@ Result<EngineFile> Builder::build() {
         if (r.min < 0 || r.min > r.opt || r.opt > r.max)
           return invalid_argument("input '", escape(s.input), "': the range ", r.min, "..", r.opt, "..", r.max, " is not in order");
     if (!impl_->from_bytes && impl_->path.empty()) return Status(Code::invalid_argument, "there is no model to build", "call parse first");
-    auto built = impl_->from_bytes ? compile_bytes(impl_->bytes, impl_->folder, impl_->options, impl_->progress)
-                                   : compile_file(impl_->path, impl_->options, impl_->progress);
+    BuildOptions options = impl_->options;
+    const DeviceChoice device = TRY(parse_device(options.device));
+    options.device = device.name;
+    if (device.ordinal > 0 && options.target.empty()) options.target = TRY(target_of(device));
+    auto built = impl_->from_bytes ? compile_bytes(impl_->bytes, impl_->folder, options, impl_->progress)
+                                   : compile_file(impl_->path, options, impl_->progress);
     if (!built.ok()) return built.status();
     return api::own(std::move(built->bytes));
   });

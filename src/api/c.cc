@@ -192,6 +192,13 @@ tenon_status* tenon_engine_output(const tenon_engine* engine, size_t index, teno
   });
 }
 
+tenon_status* tenon_engine_memory(const tenon_engine* engine, tenon_memory* out) {
+  return guarded([&]() -> Status {
+    TRY(required({engine, out}));
+    return write_struct({0, engine->engine.device_memory_bytes(), engine->engine.host_memory_bytes()}, out);
+  });
+}
+
 tenon_status* tenon_context_create(const tenon_engine* engine, const tenon_context_options* options, tenon_context** out) {
   return guarded([&]() -> Status {
     TRY(required({engine, out}));
@@ -229,6 +236,13 @@ tenon_status* tenon_context_synchronize(tenon_context* context) {
   return guarded([&]() -> Status {
     TRY(required({context}));
     return context->context.synchronize();
+  });
+}
+
+tenon_status* tenon_context_memory(const tenon_context* context, tenon_memory* out) {
+  return guarded([&]() -> Status {
+    TRY(required({context, out}));
+    return write_struct({0, TRY(context->context.device_memory_bytes()), TRY(context->context.host_memory_bytes())}, out);
   });
 }
 

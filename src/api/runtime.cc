@@ -59,6 +59,8 @@ const std::string& Engine::target() const { return impl_->engine->content().targ
 const std::string& Engine::precision() const { return impl_->engine->content().precision; }
 std::string Engine::device() const { return impl_->engine->device().description(); }
 const std::map<std::string, std::string>& Engine::metadata() const { return impl_->engine->content().metadata; }
+int64_t Engine::device_memory_bytes() const { return impl_->engine->memory().device; }
+int64_t Engine::host_memory_bytes() const { return impl_->engine->memory().host; }
 
 // ---- ExecutionContext --------------------------------------------------------------------------------------------
 
@@ -66,6 +68,7 @@ struct ExecutionContext::Impl {
   struct Slot {
     void* data = nullptr;
     int64_t bytes = -1;
+    MemoryId memory = kHostMemory;
     std::optional<Shape> shape;  // inputs
   };
   std::unique_ptr<Context> context;
@@ -73,7 +76,10 @@ struct ExecutionContext::Impl {
   std::vector<Tensor> results;
 
   const Graph& graph() const { return context->engine().graph(); }
+  std::string input_label(size_t i) const { return cat("input '", escape(graph().value(graph().inputs[i]).name), "'"); }
   Status run();
+  Status deliver(size_t i);
+  Result<MemoryUse> memory() const;
   Result<size_t> find_output(std::string_view name) const;
   Status place_output(size_t i, const SymbolValues& symbols, Tensor& out) const;
 };
@@ -141,8 +147,11 @@ Status ExecutionContext::set_address(std::string_view name, void* data, int64_t 
     if (i < 0 && !output.ok()) return unknown_name(g, name, true, true);
     // A name may belong to an input that is passed on as an output: the input is meant.
     Impl::Slot& slot = i >= 0 ? impl_->inputs[size_t(i)] : impl_->outputs[*output];
+    auto memory = impl_->context->engine().device().owner_of(data);
+    if (!memory.ok()) return memory.status().with_prefix(cat("'", escape(name), "': "));
     slot.data = data;
     slot.bytes = bytes;
+    slot.memory = *memory;
     return {};
   });
 }
@@ -161,7 +170,7 @@ Status ExecutionContext::Impl::place_output(size_t i, const SymbolValues& symbol
   const int64_t need = byte_size(info.dtype, num_elements(*shape));
   if (outputs[i].bytes >= 0 && outputs[i].bytes < need)
     return invalid_argument("output '", escape(g.output_names[i]), "' takes ", need, " bytes, there is room for ", outputs[i].bytes);
-  out = Tensor(info.dtype, *shape, Buffer::borrow(outputs[i].data, need, nullptr));
+  out = Tensor(info.dtype, *shape, Buffer::borrow(outputs[i].data, need, nullptr, outputs[i].memory));
   return {};
 }
 
@@ -171,35 +180,67 @@ Status ExecutionContext::Impl::run() {
   std::vector<Tensor> given;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const ValueInfo& info = g.info(g.inputs[i]);
-    const std::string label = cat("input '", escape(g.value(g.inputs[i]).name), "'");
+    const std::string label = input_label(i);
     if (!inputs[i].shape) return Status(Code::invalid_argument, label + " has no shape yet", "set_input_shape");
     const int64_t need = byte_size(info.dtype, num_elements(*inputs[i].shape));
     if (!inputs[i].data && need > 0) return Status(Code::invalid_argument, label + " has no address yet", "set_address");
     if (inputs[i].bytes >= 0 && inputs[i].bytes < need)
       return invalid_argument(label, " takes ", need, " bytes, there are ", inputs[i].bytes, " at its address");
     TRY(symbols.match(info, *inputs[i].shape).with_prefix(label + ": "));
-    given.emplace_back(info.dtype, *inputs[i].shape, Buffer::borrow(inputs[i].data, need, nullptr));
+    given.emplace_back(info.dtype, *inputs[i].shape, Buffer::borrow(inputs[i].data, need, nullptr, inputs[i].memory));
   }
   results.assign(outputs.size(), Tensor());
   for (size_t i = 0; i < outputs.size(); ++i) TRY(place_output(i, symbols, results[i]));
-  TRY(context->run(given, results));
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (!outputs[i].data || results[i].data() == outputs[i].data) continue;
-    const int64_t need = results[i].bytes();
-    if (outputs[i].bytes < need)
-      return invalid_argument("output '", escape(g.output_names[i]), "' takes ", need, " bytes, there is room for ", outputs[i].bytes);
-    if (need) std::memcpy(outputs[i].data, results[i].data(), size_t(need));
-  }
+  TRY(context->run(given, results, {.wait = false}));
+  for (size_t i = 0; i < outputs.size(); ++i) TRY(deliver(i));
   return {};
 }
 
-Status ExecutionContext::enqueue(void* stream) {
-  if (stream && impl_->context->engine().device().memory() == kHostMemory)
-    return Status(Code::invalid_argument, "this device has no streams", "enqueue with a null stream");
-  return api::guarded([&] { return impl_->run(); });
+// Copies output i, whose size only the run told, from the host's memory to its address.
+Status ExecutionContext::Impl::deliver(size_t i) {
+  Tensor& result = results[i];
+  if (!outputs[i].data || result.data() == outputs[i].data) return {};
+  const int64_t need = result.bytes();
+  if (outputs[i].bytes < need)
+    return invalid_argument("output '", escape(graph().output_names[i]), "' takes ", need, " bytes, there is room for ", outputs[i].bytes);
+  if (outputs[i].memory == kHostMemory) {
+    if (need) std::memcpy(outputs[i].data, result.data(), size_t(need));
+  } else {
+    TRY(context->engine().device().copy(context->stream(), outputs[i].data, result.data(), need, Copy::host_to_device));
+  }
+  result = Tensor(result.dtype(), result.shape(), Buffer::borrow(outputs[i].data, need, nullptr, outputs[i].memory));
+  return {};
 }
 
-Status ExecutionContext::synchronize() { return {}; }  // a run ends before enqueue returns
+Result<MemoryUse> ExecutionContext::Impl::memory() const {
+  std::vector<Shape> shapes;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].shape) return Status(Code::invalid_argument, input_label(i) + " has no shape yet", "set_input_shape");
+    shapes.push_back(*inputs[i].shape);
+  }
+  std::vector<bool> there;
+  for (const Slot& slot : outputs) there.push_back(slot.data && slot.memory != kHostMemory);
+  return catch_bad_alloc([&] { return context->executor().memory_for(shapes, there); });
+}
+
+Status ExecutionContext::enqueue(void* stream) {
+  return api::guarded([&]() -> Status {
+    TRY(impl_->context->stream().redirect(stream));
+    return impl_->run();
+  });
+}
+
+Status ExecutionContext::synchronize() {
+  return api::guarded([&] { return impl_->context->synchronize(); });
+}
+
+Result<int64_t> ExecutionContext::device_memory_bytes() const {
+  return api::guarded([&]() -> Result<int64_t> { return TRY(impl_->memory()).device; });
+}
+
+Result<int64_t> ExecutionContext::host_memory_bytes() const {
+  return api::guarded([&]() -> Result<int64_t> { return TRY(impl_->memory()).host; });
+}
 
 Result<std::vector<int64_t>> ExecutionContext::output_shape(std::string_view name) const {
   return api::guarded([&]() -> Result<std::vector<int64_t>> {

@@ -6,6 +6,7 @@
 //   Stream   where launches are put in order; belongs to one context
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -50,10 +51,23 @@ class Stream {
   virtual Result<std::unique_ptr<Mark>> mark() = 0;
   // The host threads that launches may use; null where kernels do not run on the host.
   virtual ThreadPool* pool() { return nullptr; }
+  // Where devices have streams that their users share (a CUstream). Work from now on goes to the caller's stream, behind all
+  // work so far; null: to this one's own again. The caller's must live until its work was waited for, or till the next redirect().
+  virtual Status redirect(void* handle);
+  // Work from now on starts when what is on the caller's stream by now is done.
+  virtual Status wait_for(void* handle);
+  // What the device's driver calls the stream that work goes to; null where there is no such thing.
+  virtual void* handle() const { return nullptr; }
   // Between these two, launches and copies within the device are noted, not done. Only where can_record() says so.
   virtual bool can_record() const { return false; }
   virtual Status begin_recording();
   virtual Result<std::unique_ptr<Recording>> end_recording();
+  // After hold() work only queues up, until release() or synchronize(), so that what comes after a mark need not wait for
+  // the host. Nothing to do where launches are done when they return. A queue is not endless: release it after kMostHeld
+  // launches and marks.
+  static constexpr int kMostHeld = 256;
+  virtual Status hold() { return {}; }
+  virtual Status release() { return {}; }
 };
 
 struct LaunchArgs {
@@ -71,6 +85,9 @@ class Launch {
   virtual Status run(const LaunchArgs& args) = 0;
 };
 
+// Bytes in a device's memory, by address. Kernels with equal weights share them, so each address counts once.
+using HeldMemory = std::map<const void*, int64_t>;
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -85,6 +102,8 @@ class Kernel {
   virtual bool can_run_dynamic() const { return false; }
   virtual Status run_dynamic(std::span<const Tensor> inputs, std::vector<Tensor>& outputs,
                              const RunSubgraph& run_subgraph) const;
+  // Adds what it keeps in the memory of its device, where that is not the host's: weights, machine code.
+  virtual void list_memory(HeldMemory& out) const {}
 };
 
 // Where a kernel comes from, at load time: the node that it does (in the engine's graph) and what was compiled for it.
@@ -94,8 +113,24 @@ struct KernelSource {
   const KernelImage& image;
 };
 
+// What a device can do at most in a second, which a kernel's time is held against. 0: not known.
+struct Peaks {
+  std::string source;     // where the figures are from: "measured", "132 SMs at 1.98 GHz, 6144 bits at 3.20 GHz"
+  double bytes = 0;       // from and to memory
+  double arithmetic = 0;  // flop outside of sums of products, in f32
+  // Flop in sums of products by the type of the factors. f16 is bf16's too, f8 and i8 those of all types of 8 bits.
+  double f64 = 0, f32 = 0, tf32 = 0, f16 = 0, f8 = 0, i8 = 0;
+
+  double products(DType factors, bool round_to_tf32 = false) const;
+};
+
 // From where to where Device::copy copies; `device` is this device's own memory.
 enum class Copy : uint8_t { host_to_device, device_to_host, device_to_device };
+
+// A device by DLPack's numbers: {1, 0} is the host, {2, n} NVIDIA's n-th GPU of this process.
+struct DLPackDevice {
+  int type = 1, id = 0;
+};
 
 class Device {
  public:
@@ -104,8 +139,13 @@ class Device {
   // kHostMemory where the host reads and writes this device's memory directly; else a number that no other device of
   // this process has.
   virtual MemoryId memory() const { return kHostMemory; }
+  virtual DLPackDevice dlpack_device() const { return {}; }
+  // Whose memory an address of the caller's is: kHostMemory or memory(). Errors: invalid_argument, another device's.
+  virtual Result<MemoryId> owner_of(const void* address) const { return kHostMemory; }
   // Buffers of memory(), 64-byte aligned. Null when memory is exhausted.
   virtual std::shared_ptr<Buffer> allocate(int64_t bytes) = 0;
+  // What allocate(bytes) takes of the device's memory.
+  virtual int64_t allocation_bytes(int64_t bytes) const { return bytes; }
   // Host memory from which copies to this device need not wait for staging. Null when memory is exhausted.
   virtual std::shared_ptr<Buffer> allocate_staging(int64_t bytes) { return Buffer::allocate(bytes); }
   // Copies in stream order; zero bytes are legal. From the host: the source may be written again when this returns,
@@ -113,9 +153,11 @@ class Device {
   virtual Status copy(Stream& stream, void* to, const void* from, int64_t bytes, Copy direction) = 0;
   // `threads`, at least 1, is for devices whose kernels run on the host.
   virtual Result<std::unique_ptr<Stream>> create_stream(int threads) = 0;
-  // A stream that the caller owns (a CUstream), for work that is put in order with the caller's own.
-  virtual Result<std::unique_ptr<Stream>> wrap_stream(void* handle);
+  // Waits for all work on the device, whoever put it there.
+  virtual Status synchronize() { return {}; }
   virtual Result<std::unique_ptr<Kernel>> load(const KernelSource& source) = 0;
+  // May measure, for a tenth of a second at most. `stream` is one of create_stream() that nothing is on.
+  virtual Result<Peaks> peaks(Stream& stream);
 };
 
 // Opens a backend's device for an engine built for `target` ("cpu:avx512", "cuda:sm_90a"). Errors: unavailable,
@@ -125,6 +167,16 @@ Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordin
 std::vector<std::string> device_names();
 // Whether this machine has one; if not, why and what to do.
 Status device_state(const std::string& device);
+
+// A device as users name it: "cuda:1" is the second of its kind. Errors: invalid_argument.
+struct DeviceChoice {
+  std::string name;
+  int ordinal = 0;
+};
+Result<DeviceChoice> parse_device(const std::string& text);
+// The best target for that device of this machine; "" for a kind of which there is only one. Errors: unavailable, saying how
+// many there are.
+Result<std::string> target_of(const DeviceChoice& choice);
 Status unknown_device(const std::string& device);
 // The target that takes over nodes for which a backend has no kernel; null: it has one for every node.
 const char* fallback_of(const std::string& device);

@@ -45,6 +45,8 @@ class KernelCompiler {
   virtual bool on_host() const { return true; }
   // The precisions that it has kernels for, as --precision spells them.
   virtual std::vector<std::string> precisions() const { return {"fp32"}; }
+  // Whether what compile() needs is on this machine; supports() needs nothing. Errors: unavailable, with the remedy.
+  virtual Status ready() const { return {}; }
   virtual KernelAnswer supports(const KernelRequest& request) const = 0;
   // The kernels to choose from: its own choice first, then in the order in which they are worth a measurement, unlike
   // each other. Empty where there is no choice. REQUIRES: supports() said yes.

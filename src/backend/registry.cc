@@ -11,13 +11,14 @@ struct Entry {
   const char* name;
   Result<std::shared_ptr<Device>> (*open)(const std::string& target, int ordinal);
   Status (*state)();
+  Result<std::string> (*target)(int ordinal);  // of one of several; null: there is only one
   const char* fallback;  // the target that takes over nodes for which it has no kernel; null: it has one for every node
 };
 Status always() { return {}; }
 constexpr Entry kBackends[] = {
-    {"cpu", cpu::open_device, always, "reference"},
-    {"cuda", cuda::open_device, cuda::state, "cpu:avx2"},
-    {"reference", reference::open_device, always, nullptr},
+    {"cpu", cpu::open_device, always, nullptr, "reference"},
+    {"cuda", cuda::open_device, cuda::state, cuda::target_of_machine, "cpu:avx2"},
+    {"reference", reference::open_device, always, nullptr, nullptr},
 };
 
 const Entry* find(const std::string& device) {
@@ -45,6 +46,24 @@ Status device_state(const std::string& device) {
   return e ? e->state() : unknown_device(device);
 }
 
+Result<DeviceChoice> parse_device(const std::string& text) {
+  const size_t colon = text.find(':');
+  DeviceChoice out{text.substr(0, colon), 0};
+  int64_t n = 0;
+  if (colon != text.npos && (!parse_int(text.substr(colon + 1), n) || n < 0 || n > 4096))
+    return Status(Code::invalid_argument, cat("'", escape(text), "' is not a device"), "cpu, or cuda:1 for the second GPU");
+  out.ordinal = int(n);
+  return out;
+}
+
+Result<std::string> target_of(const DeviceChoice& choice) {
+  const Entry* e = find(choice.name);
+  if (!e) return unknown_device(choice.name);
+  if (e->target) return e->target(choice.ordinal);
+  if (choice.ordinal == 0) return std::string();
+  return Status(Code::unavailable, cat("there is one ", choice.name, ", no ", choice.name, ":", choice.ordinal), cat("device ", choice.name));
+}
+
 const char* fallback_of(const std::string& device) {
   const Entry* e = find(device);
   return e ? e->fallback : nullptr;
@@ -68,9 +87,24 @@ Status Stream::begin_recording() { return internal_error("this stream does not r
 
 Result<std::unique_ptr<Recording>> Stream::end_recording() { return internal_error("this stream does not record"); }
 
-Result<std::unique_ptr<Stream>> Device::wrap_stream(void*) {
-  return invalid_argument("streams of ", description(), " cannot be handed in from outside").with_remedy("pass no stream");
+Status Stream::redirect(void* handle) {
+  if (!handle) return {};
+  return Status(Code::invalid_argument, "this device has no streams", "pass no stream");
 }
+
+Status Stream::wait_for(void*) { return redirect(this); }
+
+double Peaks::products(DType factors, bool round_to_tf32) const {
+  switch (bits(factors)) {
+    case 64: return f64;
+    case 32: return factors == DType::f32 && round_to_tf32 ? tf32 : f32;
+    case 16: return f16;
+    default: return is_float(factors) ? f8 : i8;
+  }
+}
+
+// Where nothing is known a profile shows times alone.
+Result<Peaks> Device::peaks(Stream&) { return Peaks{}; }
 
 Status Kernel::run_dynamic(std::span<const Tensor>, std::vector<Tensor>&, const RunSubgraph&) const {
   return internal_error("this kernel needs to know its output shapes");

@@ -9,6 +9,7 @@
 #include "compiler/report.h"
 #include "engine/engine_file.h"
 #include "lowering/lower.h"
+#include "passes/precision/float_needs.h"
 
 namespace tenon {
 
@@ -16,6 +17,25 @@ static std::string hash_of(std::span<const uint8_t> bytes) {
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(XXH3_64bits(bytes.data(), bytes.size())));
   return text;
+}
+
+static bool any_pinned(const Graph& g, const std::string& pattern) {
+  for (const Node& node : g.nodes) {
+    if (is_pinned(g, node, pattern)) return true;
+    for (const auto& [name, value] : node.attrs)
+      if (const auto* body = std::get_if<GraphPtr>(&value); body && *body && any_pinned(**body, pattern)) return true;
+  }
+  return false;
+}
+
+static Status check_pins(const Graph& g, const BuildOptions& options) {
+  if (options.passes.pin_fp32.empty()) return {};
+  if (options.precision == "tf32")
+    return Status(Code::invalid_argument, "nodes cannot be pinned to fp32 where the rest is tf32, which is fp32 but for products", "--precision fp32, or no --pin");
+  for (const std::string& pattern : options.passes.pin_fp32)
+    if (!any_pinned(g, pattern))
+      return Status(Code::invalid_argument, cat("--pin: no node, operator or value is called '", escape(pattern), "'"), "tenon inspect MODEL.onnx --layers");
+  return {};
 }
 
 Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& hash, const BuildOptions& options,
@@ -27,19 +47,23 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
     return report("tune", p.done, p.total);
   };
   const Compilers compilers = TRY(create_compilers(options.device, options.target));
+  TRY(compilers[0]->ready());
   const std::vector<std::string> precisions = compilers[0]->precisions();
   if (std::find(precisions.begin(), precisions.end(), options.precision) == precisions.end())
     return Status(Code::invalid_argument, cat("precision '", escape(options.precision), "' is not built yet for ", compilers[0]->target(), "; there is: ", join(precisions, ", ")),
                   "--precision fp32");
-  PassOptions passes = options.passes;
-  passes.precision = options.precision;
-  const bool tf32 = options.precision == "tf32";
-  passes.has_kernel = [&](const Graph& g, const Node& node) { return compilers[0]->supports({g, node, tf32}).yes; };
+  TRY(check_pins(model.graph, options));
 
   // Shapes, then passes, then kernels.
   BuildResult out;
   EngineContent& engine = out.content;
   engine.profiles = TRY(apply_shapes(model.graph, options.shapes));
+  PassOptions passes = options.passes;
+  passes.precision = options.precision;
+  const bool tf32 = options.precision == "tf32";
+  passes.has_kernel = [&](const Graph& g, const Node& node) { return compilers[0]->supports({g, node, tf32}).yes; };
+  passes.observe = [&](const Graph& g) { return observe_golden(g, engine.profiles[0], out.passes.observed); };
+  passes.kept = [&](const KeptFloat& kept) { out.passes.kept.push_back(kept); };
   if (!report("optimise", 0, 0)) return stopped;
   Graph optimized = TRY(optimize(model.graph, passes, &out.passes));
   LowerOptions lowering;

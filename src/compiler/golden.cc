@@ -1,5 +1,7 @@
 #include "compiler/golden.h"
 
+#include "calibration/observe.h"
+#include "calibration/work.h"
 #include "compiler/shapes.h"
 #include "ir/infer.h"
 #include "ir/interpreter.h"
@@ -7,24 +9,17 @@
 
 namespace tenon {
 
-// Multiplications that the references would do, roughly: for each node, its outputs times the size of one row of its
-// weights or of its right operand.
-static double reference_work(const Graph& g) {
-  double work = 0;
-  for (const Node& n : g.nodes) {
-    if (n.outputs.empty() || n.outputs[0] == kNoValue) continue;
-    auto out = to_concrete(g.info(n.outputs[0]).shape);
-    if (!g.info(n.outputs[0]).ranked || !out) return 1e30;
-    double per_output = 1;
-    if (n.op->fusion == Fusion::out_elementwise_fusable && n.inputs.size() > 1 && n.inputs[1] != kNoValue) {
-      auto w = to_concrete(g.info(n.inputs[1]).shape);
-      if (!w) return 1e30;
-      const int64_t elements = num_elements(*w), columns = w->empty() ? 1 : w->size() == 2 ? out->back() : (*w)[0];
-      per_output = double(elements) / double(std::max<int64_t>(columns, 1));
-    }
-    work += double(num_elements(*out)) * per_output;
-  }
-  return work;
+static Result<std::vector<Tensor>> draw_inputs(const Graph& g, const std::vector<Shape>& shapes, uint64_t seed) {
+  std::vector<Tensor> out;
+  for (size_t i = 0; i < shapes.size(); ++i) out.push_back(TRY(random_input(g.info(g.inputs[i]).dtype, shapes[i], seed + i + 1)));
+  return out;
+}
+
+static bool sizes_known(const Graph& g) {
+  for (const Node& n : g.nodes)
+    for (ValueId v : n.outputs)
+      if (v != kNoValue && (!g.info(v).ranked || !to_concrete(g.info(v).shape))) return false;
+  return true;
 }
 
 GoldenRecord make_golden(const Graph& imported, const OptimizationProfile& profile) {
@@ -38,17 +33,17 @@ GoldenRecord make_golden(const Graph& imported, const OptimizationProfile& profi
     g.value(g.inputs[i]).info.shape = to_sym(shapes[i]);
   }
   if (Status s = infer_graph(g); !s.ok()) return {"none: " + s.message(), {}, {}};
-  if (reference_work(g) > kMostWork) {
+  double work = 0;
+  for (const Node& n : g.nodes) work += node_work(g, n, {}, 1);
+  if (!sizes_known(g) || work > kMostWork) {
     golden.source = "none: the references would take long";
     return golden;
   }
+  auto inputs = draw_inputs(g, shapes, 0);
+  if (!inputs.ok()) return {"none: " + inputs.status().message(), {}, {}};
+  golden.inputs = std::move(inputs).value();
   int64_t bytes = 0;
-  for (size_t i = 0; i < shapes.size(); ++i) {
-    auto t = random_input(g.info(g.inputs[i]).dtype, shapes[i], i + 1);
-    if (!t.ok()) return {"none: " + t.status().message(), {}, {}};
-    bytes += t->bytes();
-    golden.inputs.push_back(std::move(t).value());
-  }
+  for (const Tensor& t : golden.inputs) bytes += t.bytes();
   auto outputs = interpret(imported, golden.inputs);
   if (!outputs.ok()) return {"none: " + outputs.status().message(), {}, {}};
   for (const Tensor& t : *outputs) bytes += t.bytes();
@@ -56,6 +51,27 @@ GoldenRecord make_golden(const Graph& imported, const OptimizationProfile& profi
   golden.outputs = std::move(outputs).value();
   golden.source = "reference";
   return golden;
+}
+
+ValueRanges observe_golden(const Graph& g, const OptimizationProfile& profile, std::string& told) {
+  OptimizationProfile least = profile;
+  for (auto& [symbol, range] : least.dims) range.opt = range.min;
+  Status why;
+  for (const bool at_minimum : {false, true}) {
+    const std::vector<Shape> shapes = optimum_shapes(g, at_minimum ? least : profile);
+    auto seen = [&]() -> Result<ValueRanges> {
+      // Far enough apart that no input of one sample is drawn as another of the next.
+      const std::vector<std::vector<Tensor>> samples{TRY(draw_inputs(g, shapes, 0)), TRY(draw_inputs(g, shapes, 1000))};
+      return observe(g, samples);
+    }();
+    if (seen.ok()) {
+      told = cat("golden inputs at the profile's ", at_minimum ? "minimum" : "optimum");
+      return std::move(seen).value();
+    }
+    if (why.ok()) why = seen.status();
+  }
+  told = cat("none: ", why.message());
+  return {};
 }
 
 }  // namespace tenon

@@ -12,7 +12,23 @@ bool has_maximum(const OptimizationProfile& profile) {
   return std::all_of(profile.dims.begin(), profile.dims.end(), [](auto& d) { return d.second.max != kUnbounded; });
 }
 
-MemoryFigures plan_intermediates(const Graph& g, const OptimizationProfile& profile, bool at_maximum) {
+std::vector<bool> values_on_device(const Graph& g, const std::vector<StepPlan>& steps, const std::string& backend) {
+  std::vector<bool> out(g.values.size());
+  bool any = false;
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    const Node& node = g.nodes[n];
+    const StepKind kind = step_kind(node);
+    const bool copied = kind == StepKind::copy && node.attrs.s("to") != "host";
+    const bool there = copied || (kind == StepKind::kernel && steps[n].image.backend == backend) ||
+                       (kind == StepKind::view && node.inputs[0] != kNoValue && out[size_t(node.inputs[0])]);
+    any = any || copied;
+    for (ValueId v : node.outputs)
+      if (v != kNoValue) out[size_t(v)] = there;
+  }
+  return any ? out : std::vector<bool>();
+}
+
+MemoryFigures plan_intermediates(const Graph& g, const OptimizationProfile& profile, bool at_maximum, const std::vector<bool>& marked) {
   auto size_of = [&](const std::string& symbol) -> std::optional<int64_t> {
     auto it = profile.dims.find(symbol);
     if (it == profile.dims.end()) return std::nullopt;
@@ -26,7 +42,7 @@ MemoryFigures plan_intermediates(const Graph& g, const OptimizationProfile& prof
     if (step_kind(node) == StepKind::dims || (step_kind(node) == StepKind::copy && node.attrs.s("to") == "host")) elsewhere[size_t(node.outputs[0])] = true;
   std::vector<Lifetime> lifetimes;
   for (size_t v = 0; v < g.values.size(); ++v) {
-    if (live.root[v] != ValueId(v) || live.defined_at[v] < 0 || elsewhere[v]) continue;
+    if (live.root[v] != ValueId(v) || live.defined_at[v] < 0 || elsewhere[v] || (!marked.empty() && !marked[v])) continue;
     const ValueInfo& info = g.values[v].info;
     Shape shape;
     bool known = info.ranked;
@@ -45,10 +61,11 @@ MemoryFigures plan_intermediates(const Graph& g, const OptimizationProfile& prof
   return out;
 }
 
-int64_t weight_bytes(const Graph& g, const std::vector<StepPlan>& steps) {
+int64_t weight_bytes(const Graph& g, const std::vector<StepPlan>& steps, const std::string& backend) {
   std::vector<bool> read(g.values.size());
   int64_t bytes = 0;
   for (size_t n = 0; n < g.nodes.size(); ++n) {
+    if (!backend.empty() && (step_kind(g.nodes[n]) != StepKind::kernel || steps[n].image.backend != backend)) continue;
     std::vector<int> gone;
     if (n < steps.size()) {
       gone = steps[n].image.absorbed_inputs;

@@ -11,11 +11,15 @@ struct MemoryFigures {
   int64_t unknown = 0;      // values whose size only the run decides; not counted
 };
 
-// Intermediate tensors of `g` at the profile's optimum or, where every range has an end, at its maximum. What kernels
-// need as scratch comes on top.
-MemoryFigures plan_intermediates(const Graph& g, const OptimizationProfile& profile, bool at_maximum);
+// Of each value of `g`, whether it stands in the memory of a device whose memory is not the host's; empty where the steps
+// have no such device.
+std::vector<bool> values_on_device(const Graph& g, const std::vector<StepPlan>& steps, const std::string& backend);
+
+// Intermediate tensors of `g` at the profile's optimum or, where every range has an end, at its maximum; of all values, or of
+// those marked. What kernels need as scratch comes on top.
+MemoryFigures plan_intermediates(const Graph& g, const OptimizationProfile& profile, bool at_maximum, const std::vector<bool>& marked = {});
 bool has_maximum(const OptimizationProfile& profile);
-// Constants of the graph and data that kernels have packed.
-int64_t weight_bytes(const Graph& g, const std::vector<StepPlan>& steps);
+// Constants of the graph and data that kernels have packed; of all steps, or of those of one backend.
+int64_t weight_bytes(const Graph& g, const std::vector<StepPlan>& steps, const std::string& backend = "");
 
 }  // namespace tenon

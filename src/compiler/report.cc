@@ -39,6 +39,12 @@ std::string make_report(const EngineContent& c, const PassReport& passes) {
   json j = {{"schema", "tenon.report/1"}, {"target", c.target}, {"precision", c.precision}};
   j["passes"] = json::array();
   for (const auto& p : passes.passes) j["passes"].push_back({{"name", p.name}, {"nodes_before", p.nodes_before}, {"nodes_after", p.nodes_after}});
+  if (!passes.observed.empty()) j["observed"] = passes.observed;
+  if (c.precision == "fp16" || c.precision == "bf16") {
+    j["kept_float32"] = json::array();
+    for (const KeptFloat& k : passes.kept)
+      j["kept_float32"].push_back({{"value", k.value}, {"op", k.op}, {"origins", k.origins}, {"rule", k.rule}, {"why", k.why}});
+  }
   j["nodes"] = json::array();
   add_nodes(c.graph, c.steps, "", j["nodes"]);
   j["memory"] = {{"weights", weight_bytes(c.graph, c.steps)}, {"profiles", json::array()}};
@@ -53,6 +59,28 @@ std::string make_report(const EngineContent& c, const PassReport& passes) {
   }
   // Names of a model need not be UTF-8.
   return j.dump(1, ' ', false, json::error_handler_t::replace);
+}
+
+KeptSummary summarize_kept(const std::string& report) {
+  constexpr size_t kNamed = 3;
+  KeptSummary out;
+  const json j = json::parse(report, nullptr, false);
+  if (!j.is_object()) return out;
+  if (j.contains("observed") && j["observed"].is_string()) out.observed = j["observed"];
+  if (!j.contains("kept_float32") || !j["kept_float32"].is_array()) return out;
+  for (const json& k : j["kept_float32"])
+    out.nodes.push_back({k.value("value", ""), k.value("op", ""), k.value("origins", std::vector<std::string>()), k.value("rule", ""), k.value("why", "")});
+  for (const char* rule : {"pinned", "range", "statistics", "position"}) {
+    std::vector<std::string> named;
+    size_t count = 0;
+    for (const KeptFloat& k : out.nodes) {
+      if (k.rule != rule) continue;
+      if (++count <= kNamed) named.push_back(cat(k.op, " '", escape(k.origins.empty() ? k.value : k.origins[0]), "' (", escape(k.why), ")"));
+    }
+    if (count > kNamed) named.push_back("…");
+    if (count) out.lines.push_back(cat(count, count == 1 ? " node, " : " nodes, ", rule, ": ", join(named, ", ")));
+  }
+  return out;
 }
 
 namespace {

@@ -64,6 +64,13 @@ Result<std::vector<Tensor>> interpret(const Graph& g, std::vector<Tensor> inputs
   return interpret_inside(g, std::move(inputs), options, {});
 }
 
+static Result<std::vector<Tensor>> run_node(const Node& node, std::span<const Tensor> in, const InterpretOptions& options,
+                                            const SymbolValue& symbol) {
+  if (options.compute)
+    if (auto out = TRY(options.compute(node, in))) return *std::move(out);
+  return interpret_node(*node.op, node.attrs, in, node.outputs.size(), symbol);
+}
+
 static Result<std::vector<Tensor>> interpret_inside(const Graph& g, std::vector<Tensor> inputs,
                                                     const InterpretOptions& options, const SymbolValue& outer) {
   if (inputs.size() != g.inputs.size())
@@ -87,7 +94,7 @@ static Result<std::vector<Tensor>> interpret_inside(const Graph& g, std::vector<
     const Node& node = g.nodes[n];
     std::vector<Tensor> in;
     for (ValueId v : node.inputs) in.push_back(v == kNoValue ? Tensor() : values[size_t(v)]);
-    auto out = interpret_node(*node.op, node.attrs, in, node.outputs.size(), lookup);
+    auto out = run_node(node, in, options, lookup);
     if (!out.ok()) return out.status().with_prefix(describe(node) + ": ");
     in.clear();
     for (size_t i = 0; i < node.outputs.size(); ++i) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "ir/graph.h"
 
@@ -10,6 +11,8 @@ namespace tenon {
 struct InterpretOptions {
   // Called with each value as it is computed; for per-layer comparison.
   std::function<void(const Node&, ValueId, const Tensor&)> observe;
+  // Runs a node in the reference's place, with something faster. Nothing: the reference runs it.
+  std::function<Result<std::optional<std::vector<Tensor>>>(const Node&, std::span<const Tensor> inputs)> compute;
 };
 
 // `inputs` as in g.inputs. Symbols of the shapes get their values from the inputs, then from each value as it is

@@ -172,6 +172,9 @@ Result<Lowered> lower(Graph g, const Compilers& compilers, const LowerOptions& o
   TRY(whole.plan(jobs));
   if (options.choose) TRY(options.choose(jobs));
   TRY(compile_jobs(jobs, options.progress));
+  for (const KernelJob& job : jobs)
+    if (const std::string& slow = job.step->image.slow; !slow.empty())
+      job.step->reason += cat(job.step->reason.empty() ? "" : "; ", "slower than meant: ", slow);
   return whole.finish();
 }
 

@@ -2,6 +2,7 @@
 // limits and the padding of an external cache. Heads of Q may share heads of K and V; past keys and values
 // are put before the new.
 #include "ops/common/attention.h"
+#include "ops/common/flops.h"
 
 #include <cmath>
 
@@ -184,6 +185,13 @@ static Status reference(RefArgs& a) {
   return {};
 }
 
+static Flops count(const FlopArgs& a) {
+  const bool split = a.in[kQ].shape.size() == 4;  // [batch, heads, length, size]; else heads lie side by side
+  const double heads = split ? a.dim(kQ, 1) : double(a.attrs.i("q_num_heads")), length = a.dim(kQ, split ? 2 : 1), past = a.dim(kPastK, 2);
+  return attention_flops({a.elements(kQ), a.results(), a.dim(kQ, 0) * heads * length, length, past, past + a.dim(kK, split ? 2 : 1),
+                          a.attrs.i("is_causal") != 0});
+}
+
 extern const Op op_attention{
     .name = "Attention",
     .version = 25,
@@ -212,6 +220,7 @@ extern const Op op_attention{
               optional_attr("softmax_precision", AttrKind::i)},
     .infer = infer,
     .reference = reference,
+    .flops = count,
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32},
     .samples =

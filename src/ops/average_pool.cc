@@ -1,4 +1,5 @@
 // AveragePool: the mean of each window; count_include_pad lets padding count as zeros.
+#include "ops/common/flops.h"
 #include "ops/common/pool.h"
 
 namespace tenon::ops {
@@ -41,6 +42,7 @@ extern const Op op_average_pool{
               {"channels_last", int64_t(0)}},  // not ONNX's: the layout pass sets it; x and y are [N, spatial..., C]
     .infer = infer_pool,
     .reference = reference,
+    .flops = pool_flops,
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 8},
     .samples = {{{{{1, 3, 9, 7}}},

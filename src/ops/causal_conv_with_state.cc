@@ -1,6 +1,7 @@
 // CausalConvWithState: a depthwise 1-D convolution that looks only back; what lies before the input is the state.
 #include <cmath>
 
+#include "ops/common/flops.h"
 #include "ops/common/window.h"
 
 namespace tenon::ops {
@@ -71,6 +72,7 @@ extern const Op op_causal_conv_with_state{
     .attrs = {{"activation", "none"}},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return conv_flops(a, 1); },
     .tolerance = {.f32 = 16},
     .samples = {{{{{2, 3, 7}}, {{3, 1, 4}}, {{3}}, {{2, 3, 3}}}, {{"activation", "silu"}}, 2},
                 {{{{1, 5, 2}}, {{5, 1, 4}}}, {}, 2},

@@ -1,5 +1,6 @@
 // Conv: y[n, m, o] = b[m] + sum over c, k of x[n, c, o*stride - pad + k*dilation] * w[m, c, k], in groups of channels.
 #include "ops/common/conv.h"
+#include "ops/common/flops.h"
 
 namespace tenon::ops {
 
@@ -33,6 +34,7 @@ extern const Op op_conv{
               {"channels_last", int64_t(0)}},  // not ONNX's: the layout pass sets it; x and y are [N, spatial..., C]
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return conv_flops(a, 1); },
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32, .f16 = 4},
     .samples = {{{{{1, 3, 9, 7}}, {{4, 3, 3, 3}}, {{4}}}, {{"pads", Ints{1, 1, 1, 1}}}},

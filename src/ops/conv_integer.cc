@@ -1,5 +1,6 @@
 // ConvInteger: a convolution of 8-bit integers after subtracting their zero points, with sums in int32.
 #include "ops/common/conv.h"
+#include "ops/common/flops.h"
 
 namespace tenon::ops {
 
@@ -47,6 +48,7 @@ extern const Op op_conv_integer{
               optional_attr("pads", AttrKind::ints)},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return conv_flops(a, 1); },
     .fusion = Fusion::out_elementwise_fusable,
     .samples = {{{{{1, 2, 5, 5}, DType::u8, 0, 255}, {{3, 2, 3, 3}, DType::i8, -127, 127}, {{}, DType::u8, 0, 255}},
                  {{"pads", Ints{1, 1, 1, 1}}}},

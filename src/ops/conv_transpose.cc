@@ -1,6 +1,7 @@
 // ConvTranspose: the gradient of Conv with respect to its input; y[n, m, i*stride - pad + k*dilation] += x[n, c, i] *
 // w[c, m, k], plus a bias for each channel.
 #include "ops/common/conv.h"
+#include "ops/common/flops.h"
 
 namespace tenon::ops {
 
@@ -119,6 +120,7 @@ extern const Op op_conv_transpose{
               {"channels_last", int64_t(0)}},  // not ONNX's: the layout pass sets it; x and y are [N, spatial..., C]
     .infer = infer,
     .reference = reference,
+    .flops = conv_transpose_flops,
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32, .f16 = 4},
     .samples = {{{{{1, 3, 5, 4}}, {{3, 2, 3, 3}}, {{2}}}, {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}},

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/common/conv.h"
+#include "ops/common/flops.h"
 
 namespace tenon::ops {
 
@@ -94,6 +95,7 @@ extern const Op op_deform_conv{
               optional_attr("pads", AttrKind::ints)},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return conv_flops(a, 1); },
     .tolerance = {.f32 = 64},
     .samples = {{{{{1, 2, 5, 4}}, {{3, 2, 2, 2}}, {{1, 8, 4, 3}}, {{3}}, {{1, 4, 4, 3}}}},
                 {{{{1, 4, 4, 4}}, {{2, 2, 3, 3}}, {{1, 36, 4, 4}}},

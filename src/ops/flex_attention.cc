@@ -5,6 +5,7 @@
 
 #include "ops/common/attention.h"
 #include "ops/common/control_flow.h"
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 
 namespace tenon::ops {
@@ -98,6 +99,10 @@ static Status reference(RefArgs& a) {
   return {};
 }
 
+static Flops count(const FlopArgs& a) {
+  return attention_flops({a.elements(0), a.results(), a.dim(0, 0) * a.dim(0, 1) * a.dim(0, 2), a.dim(0, 2), 0, a.dim(1, 2), false});
+}
+
 extern const Op op_flex_attention{
     .name = "FlexAttention",
     .domain = "ai.onnx.preview",
@@ -109,6 +114,7 @@ extern const Op op_flex_attention{
               optional_attr("softmax_precision", AttrKind::i)},
     .infer = infer,
     .reference = reference,
+    .flops = count,
     .tolerance = {.f32 = 32},
     .samples = {{{{{2, 4, 3, 8}}, {{2, 2, 5, 8}}, {{2, 2, 5, 6}}}},
                 {{{{1, 1, 1, 4}}, {{1, 1, 7, 4}}, {{1, 1, 7, 4}}}}},

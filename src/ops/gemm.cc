@@ -1,4 +1,5 @@
 // Gemm: y = alpha * A' * B' + beta * C, where ' transposes if transA (transB) says so and C broadcasts to y.
+#include "ops/common/flops.h"
 #include "ops/common/gemm.h"
 
 #include <cmath>
@@ -49,6 +50,7 @@ extern const Op op_gemm{
     .attrs = {{"alpha", 1.0f}, {"beta", 1.0f}, {"transA", int64_t(0)}, {"transB", int64_t(0)}},
     .infer = infer_gemm,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return matmul_flops(a, a.dim(0, a.attrs.i("transA") ? 0 : 1)); },
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32},
     .samples = {{{{{3, 5}}, {{5, 7}}, {{7}}}},

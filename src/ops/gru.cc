@@ -1,5 +1,6 @@
 // GRU: z = f(Wz x + Rz h), r = f(Wr x + Rr h), g = g(Wh x + Rh (r h)), h = (1 - z) g + z h, each with its biases;
 // linear_before_reset multiplies by r after Rh.
+#include "ops/common/flops.h"
 #include "ops/common/recurrent.h"
 
 namespace tenon::ops {
@@ -38,6 +39,7 @@ extern const Op op_gru{
     .attrs = recurrent_attrs({{"linear_before_reset", int64_t(0)}}),
     .infer = [](InferArgs& a) { return infer_recurrent(a, kCell); },
     .reference = [](RefArgs& a) { return reference_recurrent(a, kCell, step); },
+    .flops = recurrent_flops,
     .tolerance = {.f32 = 64, .f16 = 8},
     .samples = {{{{{3, 2, 4}}, {{1, 15, 4}}, {{1, 15, 5}}, {{1, 30}}},
                  {{"hidden_size", int64_t(5)}, {"linear_before_reset", int64_t(1)}},

@@ -1,6 +1,7 @@
 // LpPool: y = (sum of |x|^p over the window)^(1/p).
 #include <cmath>
 
+#include "ops/common/flops.h"
 #include "ops/common/pool.h"
 
 namespace tenon::ops {
@@ -38,6 +39,7 @@ extern const Op op_lp_pool{
               optional_attr("pads", AttrKind::ints)},
     .infer = infer,
     .reference = reference,
+    .flops = pool_flops,
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 16},
     .samples = {{{{{1, 3, 9, 7}}}, {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"p", int64_t(3)}}},

@@ -1,6 +1,7 @@
 // LSTM: i, o, f = f(W x + R h + P c), c = f c + i g(Wc x + Rc h), h = o h(c), each gate with its biases; the peepholes P
 // see the cell state (o sees the new one); input_forget couples f = 1 - i; clip
 // bounds what enters the gates and g, not the cell state.
+#include "ops/common/flops.h"
 #include "ops/common/recurrent.h"
 
 namespace tenon::ops {
@@ -40,6 +41,7 @@ extern const Op op_lstm{
     .attrs = recurrent_attrs({{"input_forget", int64_t(0)}}),
     .infer = [](InferArgs& a) { return infer_recurrent(a, kCell); },
     .reference = [](RefArgs& a) { return reference_recurrent(a, kCell, step); },
+    .flops = recurrent_flops,
     .tolerance = {.f32 = 64, .f16 = 8},
     .samples = {{{{{3, 2, 4}}, {{1, 20, 4}}, {{1, 20, 5}}, {{1, 40}}}, {{"hidden_size", int64_t(5)}}, 3},
                 {{{{2, 3, 4}}, {{2, 12, 4}}, {{2, 12, 3}}, {.absent = true}, {{2}, DType::i32, 1, 3}},

@@ -1,4 +1,5 @@
 // MatMul: y = a * b as numpy.matmul has it, over broadcast batches.
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 
 namespace tenon::ops {
@@ -30,6 +31,7 @@ extern const Op op_mat_mul{
                {"B", kFloats | DTypeSet{DType::i32, DType::i64, DType::u32, DType::u64}}},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return matmul_flops(a, a.dim(0, -1)); },
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32},
     .samples = {{{{{3, 5}}, {{5, 7}}}},

@@ -1,4 +1,5 @@
 // MatMulInteger: y = (a - a_zero_point) * (b - b_zero_point) in 32-bit integers.
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 
 namespace tenon::ops {
@@ -32,6 +33,7 @@ extern const Op op_mat_mul_integer{
                {"b_zero_point", kBytes, 'B', Param::optional}},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return matmul_flops(a, a.dim(0, -1)); },
     .fusion = Fusion::out_elementwise_fusable,
     .samples = {{{{{4, 9}, DType::u8, 0, 255}, {{9, 3}, DType::i8, -128, 127}, {{}, DType::u8, 128, 128}}},
                 {{{{2, 3, 5}, DType::u8, 0, 255}, {{5, 2}, DType::u8, 0, 255}}},

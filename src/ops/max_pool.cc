@@ -1,6 +1,7 @@
 // MaxPool: the largest element of each window, and on request its place in the flattened input.
 #include <cmath>
 
+#include "ops/common/flops.h"
 #include "ops/common/pool.h"
 
 namespace tenon::ops {
@@ -57,6 +58,7 @@ extern const Op op_max_pool{
               {"channels_last", int64_t(0)}},  // not ONNX's: the layout pass sets it; x and y are [N, spatial..., C]
     .infer = infer_pool,
     .reference = reference,
+    .flops = pool_flops,
     .fusion = Fusion::out_elementwise_fusable,
     .samples = {{{{{1, 3, 9, 7}}},
                  {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}},

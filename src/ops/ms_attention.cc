@@ -2,6 +2,7 @@
 // biases) V.
 #include <cmath>
 
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 #include "ops/common/ms_attention.h"
 
@@ -112,6 +113,15 @@ static Status reference(RefArgs& a) {
 
 static constexpr DTypeSet kTypes{DType::f32, DType::f16};
 
+// The projection of the input to Q, K and V, then attention.
+static Flops count(const FlopArgs& a) {
+  const double length = a.dim(kX, 1), past = a.dim(kPast, 3), rows = a.dim(kX, 0) * length;
+  Flops f = attention_flops({a.results(), a.results(), rows * double(a.attrs.i("num_heads")), length, past, past + length,
+                             a.attrs.i("unidirectional") != 0});
+  f.products += 2 * rows * a.elements(kW);
+  return f;
+}
+
 extern const Op op_ms_attention{
     .name = "Attention",
     .domain = "com.microsoft",
@@ -133,6 +143,7 @@ extern const Op op_ms_attention{
               {"unidirectional", int64_t(0)}},
     .infer = infer,
     .reference = reference,
+    .flops = count,
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 64},
     .samples =

@@ -1,6 +1,7 @@
 // com.microsoft DynamicQuantizeMatMul: A is quantised to u8 by its own range, then
 // y = (A8 - a_zero) * (B - b_zero) * a_scale * b_scale + bias; scale and zero point of B may be one for each
 // column.
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 #include "ops/common/quantize.h"
 
@@ -48,6 +49,7 @@ extern const Op op_ms_dynamic_quantize_mat_mul{
                {"bias", DType::f32, 'T', Param::optional}},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return matmul_flops(a, a.dim(0, -1)); },
     .samples = {{{{{4, 9}}, {{9, 3}, DType::i8, -128, 127}, {{3}, DType::f32, 0.01, 0.1}}},
                 {{{{2, 4, 9}},
                   {{9, 3}, DType::u8, 0, 255},

@@ -1,6 +1,7 @@
 // com.microsoft FusedConv: Conv, plus Z of the output's shape if given, then the activation function that is named.
 #include "ops/common/activation.h"
 #include "ops/common/conv.h"
+#include "ops/common/flops.h"
 
 namespace tenon::ops {
 
@@ -52,6 +53,7 @@ extern const Op op_ms_fused_conv{
               optional_attr("activation_params", AttrKind::floats)},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return conv_flops(a, 1); },
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32, .f16 = 4},
     .samples = {{{{{1, 3, 9, 7}}, {{4, 3, 3, 3}}, {{4}}}, {{"pads", Ints{1, 1, 1, 1}}, {"activation", "Relu"}}},

@@ -1,4 +1,5 @@
 // com.microsoft FusedGemm: y = activation(alpha * A' * B' + beta * C).
+#include "ops/common/flops.h"
 #include "ops/common/gemm.h"
 
 #include <cmath>
@@ -47,6 +48,7 @@ extern const Op op_ms_fused_gemm{
               {"transB", int64_t(0)}},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return matmul_flops(a, a.dim(0, a.attrs.i("transA") ? 0 : 1)); },
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32},
     .samples = {{{{{3, 5}}, {{5, 7}}, {{7}}}, {{"activation", std::string("Relu")}}},

@@ -1,5 +1,6 @@
 // com.microsoft FusedMatMul: y = alpha * a' * b', where ' swaps the last two dimensions if transA (transB)
 // says so and moves the first batch dimension next to the matrix if transBatchA (transBatchB) does.
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 #include "ops/common/pointwise.h"
 
@@ -68,6 +69,10 @@ extern const Op op_ms_fused_mat_mul{
               {"transBatchB", int64_t(0)}},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) {
+      const bool batch = a.attrs.i("transBatchA") != 0, rows = a.attrs.i("transA") != 0;
+      return matmul_flops(a, a.dim(0, !rows ? -1 : batch ? 0 : -2));
+    },
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32},
     .samples = {{{{{2, 5, 3}}, {{2, 5, 7}}}, {{"transA", int64_t(1)}, {"alpha", 0.5f}}},

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 #include "ops/common/ms_attention.h"
 #include "ops/common/pointwise.h"
@@ -237,6 +238,13 @@ static SampleInput exactly(Shape shape, std::vector<double> values) {
   return s;
 }
 
+static Flops count(const FlopArgs& a) {
+  const double length = a.dim(kQ, 1);
+  const double keys = a.out.size() > 1 && a.out[1].shape.size() == 4 ? double(a.out[1].shape[2]) : a.dim(kPastK, 2) + length;
+  return attention_flops({a.results(), a.results(), a.dim(kQ, 0) * length * double(a.attrs.i("num_heads")), length,
+                          std::max(0.0, keys - length), keys, true});
+}
+
 extern const Op op_ms_group_query_attention{
     .name = "GroupQueryAttention",
     .domain = "com.microsoft",
@@ -276,6 +284,7 @@ extern const Op op_ms_group_query_attention{
               {"v_quant_type", std::string("NONE")}},
     .infer = infer,
     .reference = reference,
+    .flops = count,
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32},
     .samples = {{{{{2, 3, 16}},

@@ -1,5 +1,6 @@
 // com.microsoft MatMulIntegerToFloat: y = (A - a_zero) * (B - b_zero) * a_scale * b_scale + bias; scale and
 // zero point of B may be one for each column.
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 
 namespace tenon::ops {
@@ -49,6 +50,7 @@ extern const Op op_ms_mat_mul_integer_to_float{
                {"bias", kScales, 'S', Param::optional}},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return matmul_flops(a, a.dim(0, -1)); },
     .fusion = Fusion::out_elementwise_fusable,
     .samples = {{{{{4, 9}, DType::u8, 0, 255},
                   {{9, 3}, DType::i8, -128, 127},

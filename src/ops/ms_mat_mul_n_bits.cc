@@ -1,5 +1,6 @@
 // com.microsoft MatMulNBits: y = A * W' + bias, where W [N, K] is stored in blocks of `block_size` along K,
 // packed to `bits` each with one scale (and zero point, default 2^(bits-1)) a block: w = (q - zero) * scale.
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 
 namespace tenon::ops {
@@ -100,6 +101,7 @@ extern const Op op_ms_mat_mul_n_bits{
               {"weight_prepacked", int64_t(0)}},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return matmul_flops(a, double(a.attrs.i("K"))); },
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32},
     .samples = {{{{{2, 3, 40}}, {{5, 3, 8}, DType::u8, 0, 255}, {{5, 3}, DType::f32, 0.01, 0.1}},

@@ -2,6 +2,7 @@
 // Q, K and V may come packed in one tensor, K and V by heads, and all without the bias of their projection.
 #include <cmath>
 
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 #include "ops/common/ms_attention.h"
 
@@ -170,6 +171,14 @@ static Status reference(RefArgs& a) {
 
 static constexpr DTypeSet kTypes{DType::f32, DType::f16, DType::bf16};
 
+static Flops count(const FlopArgs& a) {
+  const double length = a.dim(kQ, 1), past = a.dim(kPastK, 2);
+  const double keys = !a.has(kK) ? length : a.dim(kK, a.in[kK].shape.size() == 4 ? 2 : 1);
+  const bool packed = a.in[kQ].shape.size() == 5;  // with keys and values
+  return attention_flops({packed ? a.results() : a.elements(kQ), a.results(), a.dim(kQ, 0) * length * double(a.attrs.i("num_heads")), length, past,
+                          past + keys, a.attrs.i("unidirectional") != 0});
+}
+
 extern const Op op_ms_multi_head_attention{
     .name = "MultiHeadAttention",
     .domain = "com.microsoft",
@@ -192,6 +201,7 @@ extern const Op op_ms_multi_head_attention{
               {"unidirectional", int64_t(0)}},
     .infer = infer,
     .reference = reference,
+    .flops = count,
     .fusion = Fusion::out_elementwise_fusable,
     .tolerance = {.f32 = 32},
     .samples = {{{{{2, 3, 8}}, {{2, 5, 8}}, {{2, 5, 8}}, {{24}}, {{2, 5}, DType::i32, 0, 1}},

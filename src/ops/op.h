@@ -81,6 +81,33 @@ struct RefArgs {
   Result<Tensor*> allocate(size_t i, DType t, Shape shape);
 };
 
+// A concrete operand, without its value.
+struct Operand {
+  DType dtype = DType::none;  // none: absent
+  Shape shape;
+  int64_t elements() const { return dtype == DType::none ? 0 : num_elements(shape); }
+  int64_t bytes() const { return dtype == DType::none ? 0 : byte_size(dtype, num_elements(shape)); }
+  bool operator==(const Operand&) const = default;
+};
+
+// The arithmetic of one execution; a multiplication and an addition count one each. Only what the operator's meaning
+// asks for: no index arithmetic, no conversions.
+struct Flops {
+  double products = 0;  // in sums of products, as MatMul's, for which chips have units of their own
+  double other = 0;
+  double total() const { return products + other; }
+};
+struct FlopArgs {
+  const Attrs& attrs;
+  std::span<const Operand> in, out;
+
+  bool has(size_t i) const { return i < in.size() && in[i].dtype != DType::none; }
+  double elements(size_t i) const { return has(i) ? double(in[i].elements()) : 0; }
+  double results(size_t i = 0) const { return i < out.size() ? double(out[i].elements()) : 0; }
+  // Dimension `d` of input i, from the end where negative; 0 where there is none.
+  double dim(size_t i, int64_t d) const;
+};
+
 // How an operator's loops fuse with others (TVM's words).
 enum class Fusion : uint8_t { elementwise, broadcast, injective, reduction, out_elementwise_fusable, opaque };
 const char* fusion_name(Fusion f);
@@ -167,6 +194,8 @@ struct Op {
   DType (*scalar_type)(const Attrs&, const std::vector<DType>& inputs) = nullptr;
   Status (*infer)(InferArgs&) = nullptr;
   Status (*reference)(RefArgs&) = nullptr;
+  // Null: what flops_of() says of an operator of its kind.
+  Flops (*flops)(const FlopArgs&) = nullptr;
   bool view = false;                               // output 0 has the bytes of input 0; only the shape differs
   Fusion fusion = Fusion::opaque;
   bool deterministic = true;                       // false: draws random numbers, so it is never folded or merged
@@ -191,6 +220,9 @@ Status check_input_count(const Op& op, const std::vector<DType>& types);  // a p
 Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs, size_t num_outputs,
                      std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph = {},
                      const InferSubgraph& infer_subgraph = {}, const SymbolValue& symbol = {});
+// The operator's own count; else its scalar program's for each result, one for each element that a reduction reads or
+// any other operator writes, none where elements only move. What bodies compute is not counted.
+Flops flops_of(const Op& op, const FlopArgs& args);
 // Fills defaults and verifies names and kinds.
 Status normalize_attrs(const Op& op, Attrs& attrs);
 

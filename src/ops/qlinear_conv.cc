@@ -2,6 +2,7 @@
 // y_zero); the weights may have one scale and zero point for each output channel, B is in units of x_scale *
 // w_scale.
 #include "ops/common/conv.h"
+#include "ops/common/flops.h"
 #include "ops/common/quantize.h"
 
 namespace tenon::ops {
@@ -90,6 +91,7 @@ extern const Op op_qlinear_conv{
               optional_attr("strides", AttrKind::ints)},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return conv_flops(a, 3); },
     .fusion = Fusion::out_elementwise_fusable,
     .samples = {sample({1, 3, 7, 7}, {4, 3, 3, 3}, {4}, {{"pads", Ints{1, 1, 1, 1}}}),
                 sample({2, 4, 6}, {4, 2, 3}, {}, {{"group", int64_t(2)}, {"strides", Ints{2}}})},

@@ -1,5 +1,6 @@
 // QLinearMatMul: y = saturate(round((a - a_zero) * (b - b_zero) * a_scale * b_scale / y_scale) + y_zero);
 // scales and zero points of a may be one for each row, of b one for each column.
+#include "ops/common/flops.h"
 #include "ops/common/matmul.h"
 #include "ops/common/quantize.h"
 
@@ -72,6 +73,7 @@ extern const Op op_qlinear_mat_mul{
     .outputs = {{"y"}},
     .infer = infer,
     .reference = reference,
+    .flops = [](const FlopArgs& a) { return matmul_flops(a, a.dim(0, -1)); },
     .fusion = Fusion::out_elementwise_fusable,
     .samples = {sample({3, 9}, {9, 5}, DType::u8), sample({2, 3, 4}, {2, 4, 5}, DType::i8),
                 sample({3, 0}, {0, 5}, DType::u8)},

@@ -1,4 +1,5 @@
 // RNN: h = f(W x + Wb + R h + Rb) over time, in one or both directions.
+#include "ops/common/flops.h"
 #include "ops/common/recurrent.h"
 
 namespace tenon::ops {
@@ -23,6 +24,7 @@ extern const Op op_rnn{
     .attrs = recurrent_attrs({}),
     .infer = [](InferArgs& a) { return infer_recurrent(a, kCell); },
     .reference = [](RefArgs& a) { return reference_recurrent(a, kCell, step); },
+    .flops = recurrent_flops,
     .tolerance = {.f32 = 64, .f16 = 8},
     .samples = {{{{{3, 2, 4}}, {{1, 5, 4}}, {{1, 5, 5}}, {{1, 10}}}, {{"hidden_size", int64_t(5)}}, 2},
                 {{{{2, 3, 4}}, {{2, 5, 4}}, {{2, 5, 5}}, {.absent = true}, {{2}, DType::i32, 1, 3}},

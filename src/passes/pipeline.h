@@ -6,8 +6,18 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "stats/value_range.h"
 
 namespace tenon {
+
+// A node that stays float32 where the precision is a smaller one.
+struct KeptFloat {
+  std::string value;                 // that the reason is about
+  std::string op;
+  std::vector<std::string> origins;  // the ONNX nodes
+  std::string rule;                  // pinned, range, position or statistics
+  std::string why;                   // "reached 1e+06 on golden inputs"
+};
 
 struct PassOptions {
   std::vector<std::string> skip;  // names of passes that are left out
@@ -15,7 +25,12 @@ struct PassOptions {
   bool fold_dequantize = true;
   // What float32 arithmetic is done in: fp32, tf32 (products only; no pass), fp16 or bf16.
   std::string precision = "fp32";
-  std::vector<std::string> keep_fp32;  // names of values that are computed in float32 all the same
+  // Patterns ("*" and "?"): nodes of these names, operators or results stay float32 all the same.
+  std::vector<std::string> pin_fp32;
+  // Tells what numbers the float values of the graph take on examples. Asked once, with precision fp16, if at all.
+  std::function<ValueRanges(const Graph& g)> observe;
+  // Called with each node that stays float32.
+  std::function<void(const KeptFloat& kept)> kept;
   // Whether the device has a kernel for a node, of a graph that may hold nothing else: asked before several nodes become one
   // that not every device knows. Empty: yes.
   std::function<bool(const Graph& g, const Node& node)> has_kernel;
@@ -30,6 +45,8 @@ struct PassReport {
     double seconds;  // inference and verification included
   };
   std::vector<Entry> passes;
+  std::vector<KeptFloat> kept;
+  std::string observed;  // what the numbers of values were seen on, or why they were not; empty: nobody asked
 };
 
 struct Pass {

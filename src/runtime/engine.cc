@@ -14,6 +14,7 @@ Result<std::shared_ptr<LoadedEngine>> LoadedEngine::load_bytes(std::span<const u
     engine->content_ = TRY(read_engine(bytes, std::move(owner), {options.verify_checksums}));
     engine->devices_ = TRY(open_devices(engine->content_.target, options.ordinal));
     engine->plan_ = TRY(load_plan(std::move(engine->content_.graph), engine->content_.steps, engine->devices_));
+    engine->memory_ = {held_bytes(*engine->plan_), int64_t(bytes.size())};
     return engine;
   });
 }
@@ -32,7 +33,7 @@ Result<std::unique_ptr<Context>> Context::create(std::shared_ptr<LoadedEngine> e
     c->engine_ = std::move(engine);
     c->threads_ = options.threads > 0 ? options.threads : usable_cores();
     Device& device = c->engine_->device();
-    c->stream_ = options.stream ? TRY(device.wrap_stream(options.stream)) : TRY(device.create_stream(c->threads_));
+    c->stream_ = TRY(device.create_stream(c->threads_));
     if (c->engine_->plan().split) c->host_ = TRY(c->engine_->devices().back().device->create_stream(c->threads_));
     c->executor_ = std::make_unique<Executor>(c->engine_->plan(), *c->stream_, c->host_ ? *c->host_ : *c->stream_);
     c->executor_->set_workspace_limit(options.workspace);

@@ -28,17 +28,19 @@ class LoadedEngine : public std::enable_shared_from_this<LoadedEngine> {
   const LoadedPlan& plan() const { return *plan_; }
   Device& device() const { return *devices_[0].device; }
   const Devices& devices() const { return devices_; }
+  // Weights and machine code on the device; on the host the file, which is mapped.
+  const MemoryUse& memory() const { return memory_; }
 
  private:
   EngineContent content_;  // its graph has moved to the plan
   Devices devices_;        // its own first
   std::unique_ptr<LoadedPlan> plan_;
+  MemoryUse memory_;
 };
 
 struct ContextOptions {
   int threads = 0;            // host threads; 0: one for each core
   int64_t workspace = 0;      // most bytes of intermediate memory; 0: no limit
-  void* stream = nullptr;     // the caller's own stream on the device, which must outlive the context; null: a new one
 };
 
 // Used by one thread at a time; several contexts of one engine may run at once.
@@ -51,6 +53,8 @@ class Context {
   Status run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const RunOptions& options = {});
   // Waits for runs that did not wait themselves, and reports what went wrong in them.
   Status synchronize() { return stream_->synchronize(); }
+  // The stream of its runs: its own, until it is redirected to a caller's.
+  Stream& stream() { return *stream_; }
 
   const LoadedEngine& engine() const { return *engine_; }
   Executor& executor() { return *executor_; }

@@ -1,7 +1,6 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/memory_limit.h"
 #include "runtime/binding.h"
@@ -37,6 +36,24 @@ Status Executor::prepare(const std::vector<Shape>& input_shapes) {
   return binding_for(inputs).status();
 }
 
+Result<MemoryUse> Executor::memory_for(const std::vector<Shape>& input_shapes, const std::vector<bool>& outputs_there) {
+  TRY(prepare(input_shapes));
+  const Binding& b = *bindings_.front();
+  const auto arena = [&](Place p) {
+    const int64_t need = std::max<int64_t>(b.memory[int(p)].peak + b.scratch[int(p)], 64);
+    return arena_[int(p)] ? std::max(need, arena_[int(p)]->size()) : need;
+  };
+  if (!plan_.split) return MemoryUse{0, arena(Place::device)};
+  MemoryUse use{plan_.device->allocation_bytes(arena(Place::device)), arena(Place::host)};
+  for (size_t j = 0; j < outputs_there.size(); ++j) {
+    const ValueId v = plan_.graph.outputs[j];
+    const auto r = size_t(plan_.root[size_t(v)]);
+    if (outputs_there[j] || b.output_of[r] != int(j) || plan_.place[r] != Place::device) continue;
+    use.device += plan_.device->allocation_bytes(std::max<int64_t>(byte_size(plan_.graph.info(v).dtype, num_elements(b.shape[size_t(v)])), 1));
+  }
+  return use;
+}
+
 Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const RunOptions& options) {
   const Graph& g = plan_.graph;
   if (inputs.size() != g.inputs.size()) return invalid_argument("takes ", g.inputs.size(), " inputs, ", inputs.size(), " are given");
@@ -54,9 +71,24 @@ Status Executor::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& out
   TRY(place(b, inputs, on_host));
   SymbolValues symbols;
   if (b.any_late) symbols = b.symbols;
-  TRY(run_bound(b, symbols));
-  return finish_outputs(b, outputs, options);
+  if (!timer_) {
+    TRY(run_bound(b, symbols));
+    return finish_outputs(b, outputs, options);
+  }
+  Status status = run_bound(b, symbols);
+  if (status.ok() && plan_.split) {
+    TRY(timer_->begin(true, false));
+    status = finish_outputs(b, outputs, options);
+    if (status.ok()) status = timer_->end(nullptr).status();
+  }
+  const Status read = timer_->finish();
+  TRY(status.ok() ? read : status);
+  return plan_.split ? Status() : finish_outputs(b, outputs, options);
 }
+
+// Whether kernels take a caller's memory where it is. Those of a device with memory of its own count on 16 bytes, as allocations
+// have them; a slice of one may lie anywhere.
+static bool usable(const Tensor& t) { return t.memory() == kHostMemory || reinterpret_cast<uintptr_t>(t.data()) % 16 == 0; }
 
 // ---- operands ----------------------------------------------------------------------------------------------------
 
@@ -99,7 +131,7 @@ Status Executor::choose_targets(const Binding& b, std::vector<Tensor>& outputs, 
     const Place p = plan_.place[v];
     const bool here = plan_.memory(p) == kHostMemory || options.outputs_on_device;
     if (!outputs[j] && here) outputs[j] = TRY(allocate(t, shape, p));
-    if (outputs[j] && outputs[j].memory() == plan_.memory(p)) {
+    if (outputs[j] && outputs[j].memory() == plan_.memory(p) && usable(outputs[j])) {
       targets_[j] = outputs[j];
       continue;
     }
@@ -122,6 +154,7 @@ Status Executor::grow_arena(const Binding& b, Place p) {
   arena.reset();
   const int64_t bytes = std::max<int64_t>(need, 64);
   arena = plan_.memory(p) == kHostMemory ? Buffer::allocate(bytes) : plan_.device->allocate(bytes);
+  if (!arena) TRY(stream_.synchronize());  // a device that does nothing more says why
   if (!arena) return Status(Code::out_of_memory, cat("no memory for a workspace of ", human_bytes(uint64_t(need))), "a smaller batch or shape");
   return {};
 }
@@ -160,7 +193,7 @@ Status Executor::place(Binding& b, const std::vector<Tensor>& inputs, const std:
     const auto i = size_t(std::find(g.inputs.begin(), g.inputs.end(), node.inputs[0]) - g.inputs.begin());
     const auto copy = size_t(node.outputs[0]);
     b.steps[n].source = i;
-    b.steps[n].skip = inputs[i].memory() != kHostMemory && b.output_of[copy] < 0;
+    b.steps[n].skip = inputs[i].memory() != kHostMemory && usable(inputs[i]) && b.output_of[copy] < 0;
     if (b.steps[n].skip) of_root[copy] = inputs[i].data();
   }
   for (size_t v = 0; v < g.values.size(); ++v) b.data[v] = of_root[size_t(plan_.root[v])];
@@ -202,7 +235,8 @@ Status Executor::run_bound(Binding& b, SymbolValues& symbols) {
     for (; n < end; ++n) TRY(run_step(b, n, symbols));
     return {};
   };
-  if (!b.recordable || times_ || b.runs_in_place == 0) return run_to(b.steps.size());
+  replayed_ = b.recordable && !timer_ && b.runs_in_place > 0;
+  if (!replayed_) return run_to(b.steps.size());
   TRY(run_to(b.inputs_end));
   if (!b.recording) {
     TRY(stream_.begin_recording());
@@ -218,9 +252,8 @@ Status Executor::run_step(Binding& b, size_t n, SymbolValues& symbols) {
   BoundStep& s = b.steps[n];
   const LoadedStep& step = plan_.steps[n];
   if (s.skip || (!s.launch && !s.late && step.kind != StepKind::copy)) return {};
-  using Clock = std::chrono::steady_clock;
-  const auto begin = times_ ? Clock::now() : Clock::time_point();
   if (step.place == Place::host && step.kind != StepKind::copy) TRY(settle());
+  if (timer_) TRY(begin_timing(b, n));
   TRY(name_node(*step.node, catch_bad_alloc([&]() -> Status {
     if (s.late) return run_late(b, n, symbols);
     if (step.kind == StepKind::copy) {
@@ -230,11 +263,35 @@ Status Executor::run_step(Binding& b, size_t n, SymbolValues& symbols) {
     void* scratch = static_cast<char*>(arena_[int(step.place)]->data()) + b.memory[int(step.place)].peak;
     return s.launch->run({s.in.data(), s.out.data(), scratch, stream_of(step)});
   })));
-  if (times_) {
-    TRY(stream_.synchronize());
-    const std::chrono::duration<double> since = begin.time_since_epoch(), took = Clock::now() - begin;
-    times_->push_back({step.node, since.count(), took.count(), depth_});
-  }
+  if (timer_) TRY(end_timing(b, *step.node));
+  return {};
+}
+
+void Executor::set_profile(std::vector<StepTime>* times, int depth) {
+  times_ = times;
+  depth_ = depth;
+  timer_ = times ? std::make_unique<StepTimer>(times, plan_.split ? &stream_ : nullptr, depth) : nullptr;
+}
+
+// Work queues up only behind a run with the same addresses: a kernel's first launch may wait for the whole device.
+Status Executor::begin_timing(const Binding& b, size_t n) {
+  const LoadedStep& step = plan_.steps[n];
+  const bool kernel = step.kind == StepKind::kernel && step.place == Place::device;
+  return timer_->begin(kernel || step.kind == StepKind::copy, kernel && !b.any_late && b.runs_in_place > 0);
+}
+
+Status Executor::end_timing(const Binding& b, const Node& node) {
+  StepTime& time = *TRY(timer_->end(&node));
+  const auto operands = [&](const std::vector<ValueId>& values) {
+    std::vector<Operand> out;
+    for (ValueId v : values)
+      out.push_back(v == kNoValue               ? Operand{}
+                    : plan_.graph.is_constant(v) ? Operand{plan_.graph.info(v).dtype, plan_.graph.constant(v).shape()}
+                                                 : Operand{plan_.graph.info(v).dtype, b.shape[size_t(v)]});
+    return out;
+  };
+  time.in = operands(node.inputs);
+  time.out = operands(node.outputs);
   return {};
 }
 

@@ -8,18 +8,12 @@
 #include <vector>
 
 #include "runtime/plan.h"
+#include "runtime/step_timer.h"
 
 namespace tenon {
 
 struct Binding;
 class SymbolValues;
-
-// What a run costs and did, kept for the profiler.
-struct StepTime {
-  const Node* node;
-  double begin, seconds;  // by the steady clock
-  int depth;              // 0; more inside of control flow, whose node's own time covers it
-};
 
 struct RunOptions {
   // Where outputs that the caller does not give are allocated: in the device's memory if they are made there.
@@ -44,17 +38,20 @@ class Executor {
   // Binds to these input shapes without running, so that planned_peak() tells what they need.
   Status prepare(const std::vector<Shape>& input_shapes);
 
+  // What runs of these shapes will take: arenas, and memory of the device from which outputs are brought to the host, which
+  // is those that are not `there` already. Sizes that only the data decides are not counted.
+  Result<MemoryUse> memory_for(const std::vector<Shape>& input_shapes, const std::vector<bool>& outputs_there);
+
   // Bytes of the device's arena for the shapes of the last run, and what no plan can go below.
   int64_t arena_bytes() const;
   int64_t planned_peak() const;
   int64_t planned_lower_bound() const;
   // The device's arena may not grow beyond this; 0: no limit.
   void set_workspace_limit(int64_t bytes) { workspace_limit_ = bytes; }
-  // When set, the time of each step of the next runs is added here.
-  void set_profile(std::vector<StepTime>* times, int depth = 0) {
-    times_ = times;
-    depth_ = depth;
-  }
+  // When set, the time of each step of the next runs is added here, and nothing is recorded or replayed.
+  void set_profile(std::vector<StepTime>* times, int depth = 0);
+  // Whether the last run replayed a recording.
+  bool replayed() const { return replayed_; }
 
  private:
   // binding.cc: shapes to launches and memory.
@@ -72,6 +69,8 @@ class Executor {
   Status run_bound(Binding& b, SymbolValues& symbols);
   Status run_step(Binding& b, size_t n, SymbolValues& symbols);
   Status finish_outputs(Binding& b, std::vector<Tensor>& outputs, const RunOptions& options);
+  Status begin_timing(const Binding& b, size_t n);
+  Status end_timing(const Binding& b, const Node& node);
   // late.cc: steps whose shapes or values only the run tells.
   Status run_late(Binding& b, size_t n, SymbolValues& symbols);
   Status bind_late(Binding& b, size_t n);
@@ -98,8 +97,10 @@ class Executor {
   int64_t workspace_limit_ = 0;
   std::list<std::unique_ptr<Binding>> bindings_;  // most recent first
   std::map<std::pair<size_t, std::string>, std::unique_ptr<Executor>> bodies_;
+  bool replayed_ = false;
   std::vector<StepTime>* times_ = nullptr;
   int depth_ = 0;
+  std::unique_ptr<StepTimer> timer_;      // while profiling
 };
 
 }  // namespace tenon

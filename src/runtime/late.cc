@@ -96,6 +96,7 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   }
   if (step.kind == StepKind::copy) {
     Tensor to = tensor_of(b, node.outputs[0]);
+    if (timer_) TRY(timer_->begin_again());
     TRY(copy(to, tensor_of(b, node.inputs[0])));
   } else {
     TRY(bind_late(b, n));
@@ -105,6 +106,7 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
       scratch = plan_.memory(step.place) == kHostMemory ? Buffer::allocate(bytes) : plan_.device->allocate(bytes);
       if (!scratch) return make_status(Code::out_of_memory, "no memory for scratch");
     }
+    if (timer_) TRY(timer_->begin_again());
     TRY(s.launch->run({s.in.data(), s.out.data(), scratch ? scratch->data() : nullptr, stream_of(step)}));
   }
   TRY(learn(plan_, b, node, symbols));

@@ -11,6 +11,7 @@ Result<Tensor> Executor::allocate(DType t, const Shape& shape, Place p) {
   const int64_t elements = num_elements(shape);
   if (elements < 0) return invalid_argument("shape ", shape, " is too large");
   auto buffer = plan_.device->allocate(std::max<int64_t>(byte_size(t, elements), 1));
+  if (!buffer) TRY(stream_.synchronize());  // a device that does nothing more says why
   if (!buffer) return Status(Code::out_of_memory, cat("no device memory for ", human_bytes(uint64_t(byte_size(t, elements)))), "a smaller batch or shape");
   return Tensor(t, shape, buffer);
 }

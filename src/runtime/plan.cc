@@ -116,4 +116,22 @@ Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<Ste
   return plan;
 }
 
+static void list_memory(const LoadedPlan& plan, HeldMemory& out) {
+  if (!plan.split) return;
+  for (const Tensor& t : plan.constants)
+    if (t) out[t.buffer()->data()] = plan.device->allocation_bytes(t.buffer()->size());
+  for (const LoadedStep& step : plan.steps) {
+    if (step.kernel_ptr) step.kernel_ptr->list_memory(out);
+    for (const auto& [name, body] : step.bodies) list_memory(*body, out);
+  }
+}
+
+int64_t held_bytes(const LoadedPlan& plan) {
+  HeldMemory held;
+  list_memory(plan, held);
+  int64_t sum = 0;
+  for (const auto& [address, bytes] : held) sum += bytes;
+  return sum;
+}
+
 }  // namespace tenon

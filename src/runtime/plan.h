@@ -14,6 +14,11 @@ namespace tenon {
 
 struct LoadedPlan;
 
+// Bytes of the device's memory, where that is not the host's, and of the host's.
+struct MemoryUse {
+  int64_t device = 0, host = 0;
+};
+
 // Which of an engine's two memories: that of its device, or the host's. Where the device is the host, all is `device`.
 enum class Place : uint8_t { device, host };
 
@@ -42,5 +47,7 @@ struct LoadedPlan : Liveness {
 // The devices must outlive the plan. `stream` is for bringing constants to the device. Errors: data_loss where the steps do
 // not fit the graph.
 Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<StepPlan>& steps, const Devices& devices);
+// What a plan keeps in its device's memory: constants, weights, machine code.
+int64_t held_bytes(const LoadedPlan& plan);
 
 }  // namespace tenon

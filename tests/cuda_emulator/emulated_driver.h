@@ -13,15 +13,19 @@
 
 namespace tenon::emulator {
 
-// From now on the backend "cuda" of this process compiles for the emulator and runs on it, on a GPU of this chip.
-void install(const std::string& chip = "sm_90a");
+// From now on the backend "cuda" of this process compiles for the emulator and runs on it, on GPUs of this chip.
+void install(const std::string& chip = "sm_90a", int gpus = 1);
 
 const cuda::Driver& driver();
 
 // In the place of NVRTC: the "machine code" is the source itself.
 Result<cuda::Compiled> compile_for_emulator(const std::string& source, const cuda::Chip& chip, const cuda::NvrtcOptions& options);
 
-// Memory of the device that ends where a page begins that faults, or up to 15 bytes before; 16-byte aligned and no more
+// Whether an error of a kernel is CUDA_ERROR_ILLEGAL_ADDRESS and ends its context, as on a GPU: every call fails until the
+// context has been released.
+void set_fatal_faults(bool fatal);
+
+// Memory of the first GPU that ends where a page begins that faults, or up to 15 bytes before; 16-byte aligned and no more
 // than that. `memory` is its Device::memory(). Null when there is none.
 std::shared_ptr<Buffer> allocate_guarded(int64_t bytes, MemoryId memory);
 
@@ -33,6 +37,7 @@ struct DriverCounts {
   int64_t launches = 0;      // kernels that ran
   int64_t graph_launches = 0;
   size_t buffers = 0;        // of device memory, alive
+  int64_t bytes = 0;         // in them
 };
 DriverCounts driver_counts();
 

@@ -51,13 +51,13 @@ int function_attribute(Function function, int attribute, int value) {
 }
 
 // Lets a tensor map point to where its bytes lie, all of which must be a live buffer's.
-static Status place_map(EncodedMap& map) {
+static Status place_map(EncodedMap& map, int on) {
   EmuTensorMap m;
   std::memcpy(&m, map.words, sizeof m);
   if (m.mark != EmuTensorMap::kMark) return invalid_argument("it is no tensor map");
   int64_t last = int64_t(m.dims[0] - 1) * m.element_bytes;
   for (int d = 1; d < m.rank; ++d) last += int64_t(m.dims[d] - 1) * int64_t(m.strides[d - 1]);
-  m.base = TRY(gpu().memory->translate(m.base, last + m.element_bytes));
+  m.base = TRY(reach(on, m.base, last + m.element_bytes));
   std::memcpy(map.words, &m, sizeof m);
   return {};
 }
@@ -80,7 +80,7 @@ int launch(const LaunchConfig* config, Function function, void** params, void** 
     const char* p = static_cast<const char*>(params[i]);
     args->emplace_back(p, p + code.parameters[i].bytes);
   }
-  return enqueue(config->stream, [=, &code]() -> Status {
+  return enqueue(config->stream, [=, &code, on = gpu_of(config->stream)]() -> Status {
     auto own = *args;
     std::vector<EncodedMap> maps(own.size());  // aligned as kernels expect them
     std::vector<void*> pointers;
@@ -90,13 +90,13 @@ int launch(const LaunchConfig* config, Function function, void** params, void** 
       if (own[i].size() == sizeof(EncodedMap) && !code.parameters[i].pointer) {
         std::memcpy(maps[i].words, own[i].data(), sizeof(EncodedMap));
         pointers.back() = &maps[i];
-        if (Status s = place_map(maps[i]); !s.ok()) return s.with_prefix(cat("kernel '", code.name, "': argument ", i, ": "));
+        if (Status s = place_map(maps[i], on); !s.ok()) return s.with_prefix(cat("kernel '", code.name, "': argument ", i, ": "));
         continue;
       }
       if (!code.parameters[i].pointer) continue;
       std::memcpy(&p, own[i].data(), sizeof p);
       if (!p) continue;
-      auto real = gpu().memory->translate(p, 0);
+      auto real = reach(on, p, 0);
       if (!real.ok()) return real.status().with_prefix(cat("kernel '", code.name, "': argument ", i, ": "));
       p = *real;
       std::memcpy(own[i].data(), &p, sizeof p);

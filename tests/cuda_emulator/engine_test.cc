@@ -1,10 +1,14 @@
 // Whole engines for cuda, built and run without a GPU: compiling, loading, copies between the memories, recordings.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
+#include "backend/cuda/recipe.h"
 #include "compiler/compile.h"
+#include "compiler/report.h"
 #include "cuda_emulator/emulated_driver.h"
+#include "engine/engine_file.h"
 #include "ir/interpreter.h"
 #include "ir/random_input.h"
 #include "ir/text.h"
@@ -114,6 +118,168 @@ TEST_F(CudaEngine, KernelsAreMeasured) {
       ++compared;
     }
   EXPECT_EQ(compared, 2);
+}
+
+TEST_F(CudaEngine, Fp16KeepsWhatIsTooLarge) {
+  // The middle is a million large, the ends are ordinary.
+  graph_ = parse(R"(graph "g" (%x: f32[4, 8]) -> (%y) {
+    const %w: f32[8, 8] = random 1
+    const %up: f32[] = 1000.0
+    const %down: f32[] = 1e-06
+    %a = MatMul(%x, %w) "a"
+    %b = Mul(%a, %up) "b"
+    %c = Mul(%b, %up) "c"
+    %d = Transpose(%c) {perm=[1, 0]} "d"
+    %e = Mul(%d, %down) "e"
+    %y = MatMul(%e, %a) "y"
+  })").value();
+  BuildOptions options;
+  options.device = "cuda";
+  options.precision = "fp16";
+  auto built = compile_model({graph_, 21, ""}, "0", options);
+  ASSERT_TRUE(built.ok()) << built.status().to_string();
+  const KeptSummary kept = summarize_kept(built->content.report);
+  EXPECT_EQ(kept.observed, "golden inputs at the profile's optimum");
+  std::vector<std::string> values;
+  for (const KeptFloat& k : kept.nodes)
+    if (k.rule == "range") values.push_back(k.value);
+  EXPECT_EQ(values, (std::vector<std::string>{"c", "d", "d"}));
+  ASSERT_EQ(kept.lines.size(), 1u);
+  EXPECT_EQ(kept.lines[0].find("3 nodes, range: Mul 'c' (reached "), 0u) << kept.lines[0];
+  auto engine = LoadedEngine::load_bytes(built->bytes, nullptr);
+  ASSERT_TRUE(engine.ok()) << engine.status().to_string();
+  context_ = std::move(Context::create(*engine, {1})).value();
+  const Tensor x = random_input(DType::f32, {4, 8}, 7).value();
+  std::vector<Tensor> y;
+  const Status s = context_->run({x}, y);
+  ASSERT_TRUE(s.ok()) << s.to_string();
+  const Tensor want = interpret(graph_, {x}).value()[0];
+  double largest = 0;
+  for (int64_t i = 0; i < want.size(); ++i) largest = std::max(largest, std::abs(want.at(i)));
+  for (int64_t i = 0; i < want.size(); ++i) EXPECT_NEAR(y[0].at(i), want.at(i), 5e-3 * largest) << i;
+}
+
+TEST_F(CudaEngine, MemoryIsWhatWasForetold) {
+  // A weight that a kernel reads, two steps with a value between them, and an output that is brought to the host.
+  const int64_t before = driver_counts().bytes;
+  build(R"(graph "g" (%x: f32[n, 6]) -> (%y) {
+    const %w: f32[6] = random 1
+    %a = Add(%x, %w)
+    %c = Transpose(%a) {perm=[1, 0]}
+    %y = Exp(%c)
+  })");
+  int64_t code = 0;
+  for (const StepPlan& s : context_->engine().content().steps)
+    if (s.image.backend == "cuda") code += s.image.data[0].bytes();
+  const int64_t loaded = context_->engine().memory().device;
+  EXPECT_EQ(driver_counts().bytes - before, loaded - code);  // this driver keeps code elsewhere
+  for (const int64_t n : {100, 5000}) {
+    const MemoryUse use = context_->executor().memory_for({{n, 6}}, {false}).value();
+    const Tensor x = random_input(DType::f32, {n, 6}, 1).value();
+    std::vector<Tensor> y(1, Tensor::make(DType::f32, {6, n}));
+    ASSERT_TRUE(context_->run({x}, y).ok());
+    const MemoryUse after = context_->executor().memory_for({{n, 6}}, {false}).value();
+    EXPECT_EQ(after.device, use.device);
+    EXPECT_EQ(after.host, use.host);
+    // Later arenas take the place of earlier ones, which the pool keeps.
+    if (n > 100) continue;
+    EXPECT_EQ(driver_counts().bytes - before, loaded - code + use.device);
+  }
+}
+
+// An engine whose machine code writes far beside its output, as a damaged or forged one may: the fault names the node and
+// ends the GPU for every engine of the process, until all are closed.
+TEST_F(CudaEngine, AFaultEndsTheGpuUntilAllEnginesAreClosed) {
+  struct Fatal {
+    Fatal() { set_fatal_faults(true); }
+    ~Fatal() { set_fatal_faults(false); }
+  } fatal;
+  const auto bytes_of = [](const char* text, bool forge) {
+    BuildOptions options;
+    options.device = "cuda";
+    options.golden = false;
+    auto built = compile_model({parse(text).value(), 21, ""}, "0", options).value();
+    if (!forge) return built.bytes;
+    for (StepPlan& step : built.content.steps) {
+      if (step.image.backend != "cuda") continue;
+      auto recipe = cuda::Recipe::parse(step.image.config).value();
+      for (cuda::KernelLaunch& l : recipe.launches)
+        for (cuda::Arg& a : l.args)
+          if (a.kind == cuda::Arg::output) a.value = Dim(int64_t(1) << 30);
+      step.image.config = recipe.to_text();
+    }
+    return serialize_engine(built.content).value();
+  };
+  const auto good = bytes_of(R"(graph "g" (%x: f32[n, 6]) -> (%y) { %y = Neg(%x) })", false);
+  const auto forged = bytes_of(R"(graph "g" (%x: f32[n, 6]) -> (%y) { %y = Relu(%x) "guilty" })", true);
+  const std::vector<Tensor> in = {random_input(DType::f32, {4, 6}, 1).value()}, larger = {random_input(DType::f32, {400, 6}, 1).value()};
+  auto bystander = LoadedEngine::load_bytes(good, nullptr).value();
+  auto beside = Context::create(bystander, {1}).value();
+  std::vector<Tensor> y;
+  ASSERT_TRUE(beside->run(in, y).ok());
+  {
+    auto engine = LoadedEngine::load_bytes(forged, nullptr).value();
+    auto context = Context::create(engine, {1}).value();
+    std::vector<Tensor> z;
+    const Status fault = context->run(in, z);
+    ASSERT_FALSE(fault.ok());
+    EXPECT_EQ(fault.code(), Code::internal);  // exit code 1
+    EXPECT_NE(fault.message().find("guilty"), std::string::npos) << fault.to_string();
+    EXPECT_NE(fault.message().find("CUDA_ERROR_ILLEGAL_ADDRESS"), std::string::npos) << fault.to_string();
+    EXPECT_NE(fault.remedy().find("close every engine"), std::string::npos) << fault.to_string();
+  }
+  // Whoever comes later learns what happened, and what to do: an engine that is open, also at sizes that need new memory,
+  // and one that is opened now.
+  for (const auto& inputs : {in, larger}) {
+    std::vector<Tensor> z;
+    const Status s = beside->run(inputs, z);
+    ASSERT_FALSE(s.ok());
+    EXPECT_EQ(s.code(), Code::internal) << s.to_string();
+    EXPECT_NE(s.message().find("earlier fault"), std::string::npos) << s.to_string();
+    EXPECT_NE(s.message().find("guilty"), std::string::npos) << s.to_string();
+  }
+  auto next = LoadedEngine::load_bytes(good, nullptr);
+  ASSERT_FALSE(next.ok());
+  EXPECT_NE(next.status().message().find("guilty"), std::string::npos) << next.status().to_string();
+  EXPECT_NE(next.status().remedy().find("close every engine"), std::string::npos) << next.status().to_string();
+  y.clear(), beside.reset(), bystander.reset();
+  auto again = LoadedEngine::load_bytes(good, nullptr);
+  ASSERT_TRUE(again.ok()) << again.status().to_string();
+  auto context = Context::create(*again, {1}).value();
+  EXPECT_TRUE(context->run(in, y).ok());
+}
+
+// Times of the steps are the device's, from marks between them; what is not the device's has the host's.
+TEST_F(CudaEngine, StepsAreTimedWithoutWaiting) {
+  build(R"(graph "g" (%x: f32[n, 6]) -> (%y, %f) {
+    %a = Relu(%x) "first"
+    %c = Transpose(%a) {perm=[1, 0]}
+    %y = Neg(%c)
+    %n = NonZero(%c) "counts"
+    %f = Cast(%n) {to=1}
+  })");
+  const std::vector<Tensor> in = {random_input(DType::f32, {4, 6}, 1).value()};
+  std::vector<Tensor> y;
+  for (int run = 0; run < 3; ++run) check(in, y);
+  std::vector<StepTime> times;
+  context_->executor().set_profile(&times);
+  check(in, y);
+  context_->executor().set_profile(nullptr);
+  int on_device = 0, on_host = 0;
+  for (const StepTime& t : times) {
+    EXPECT_GE(t.seconds, 0);
+    (t.on_device ? on_device : on_host)++;
+    if (t.node && t.node->op->name == "NonZero") {
+      EXPECT_FALSE(t.on_device);
+    }
+    if (!t.node || t.node->op->name != "Relu") continue;
+    EXPECT_TRUE(t.on_device);
+    EXPECT_EQ(t.in, (std::vector<Operand>{{DType::f32, {4, 6}}}));
+    EXPECT_EQ(t.out, t.in);
+  }
+  EXPECT_GE(on_device, 4);  // with the copy of x
+  EXPECT_GE(on_host, 1);
+  EXPECT_EQ(times.back().node, nullptr);  // the outputs' way to the host
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ Memory::~Memory() {
     if (p) munmap(p, size_t(kRegion));
 }
 
-void* Memory::allocate(int64_t bytes, int64_t align) {
+void* Memory::allocate(int64_t bytes, int64_t align, int owner) {
   if (bytes < 0 || bytes > kRegion / 2) return nullptr;
   const int64_t pages = std::max(round_up(bytes, kPage), kPage);
   std::lock_guard lock(mutex_);
@@ -46,7 +46,7 @@ void* Memory::allocate(int64_t bytes, int64_t align) {
   if (mprotect(real_ + at, size_t(pages), PROT_READ | PROT_WRITE)) return nullptr;
   std::memset(real_ + at, kUnset, size_t(pages));
   const int64_t start = at + pages - std::max(round_up(bytes, align), align);
-  pieces_[at] = {at, at + pages, start, bytes};
+  pieces_[at] = {at, at + pages, start, bytes, owner};
   return shown_ + start;
 }
 
@@ -70,9 +70,24 @@ const Memory::Piece* Memory::find(int64_t offset) const {
   return offset <= p.end ? &p : nullptr;
 }
 
+int Memory::owner_of(const void* address) const {
+  const int64_t offset = static_cast<const char*>(address) - shown_;
+  if (offset < 0 || offset >= kRegion) return -1;
+  std::lock_guard lock(mutex_);
+  const Piece* p = find(offset);
+  return p && offset >= p->start && offset <= p->start + p->bytes ? p->owner : -1;
+}
+
 size_t Memory::buffers() const {
   std::lock_guard lock(mutex_);
   return pieces_.size();
+}
+
+int64_t Memory::bytes() const {
+  std::lock_guard lock(mutex_);
+  int64_t sum = 0;
+  for (const auto& [begin, p] : pieces_) sum += p.bytes;
+  return sum;
 }
 
 Result<char*> Memory::translate(const void* address, int64_t bytes) const {

@@ -21,7 +21,9 @@ class Memory {
   Memory(const Memory&) = delete;
 
   // Filled with bytes that are NaN as floats and -1 as integers. Null when it is full.
-  void* allocate(int64_t bytes, int64_t align = 64);
+  void* allocate(int64_t bytes, int64_t align = 64, int owner = 0);
+  // The GPU that a live buffer, or its end, was allocated for; negative where there is none.
+  int owner_of(const void* address) const;
   // False where no buffer begins.
   bool release(void* address);
   // Where the bytes of a device address lie. Errors: invalid_argument, saying why `bytes` from there are not a live
@@ -33,11 +35,13 @@ class Memory {
   Status check();
   // Buffers that have not been released.
   size_t buffers() const;
+  int64_t bytes() const;  // in them
 
  private:
   struct Piece {
     int64_t begin, end;    // pages, as offsets
     int64_t start, bytes;  // the buffer in them
+    int owner;
   };
   Memory() = default;
   const Piece* find(int64_t offset) const;

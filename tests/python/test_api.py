@@ -56,7 +56,7 @@ def test_what_a_model_tells(digits):
     assert digits.outputs[0].name == "probability" and digits.outputs[0].shape == ("batch", 10)
     assert digits.report["nodes"] and digits.report["target"] == digits.target
     assert "digits" in repr(digits) and digits.device
-    assert digits.memory["engine"] > 0 and set(digits.memory) == {"engine", "arena", "peak", "lower_bound"}
+    assert digits.memory["engine"] > 0 and set(digits.memory) == {"engine", "device", "arena", "peak", "lower_bound"}
 
 
 def test_batches_of_many_sizes(digits, images):

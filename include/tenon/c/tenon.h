@@ -57,7 +57,7 @@ typedef struct tenon_engine_file tenon_engine_file; /* a built engine: bytes, in
 
 typedef struct tenon_build_options {
   size_t struct_size;
-  const char* device;    /* "cpu" when null */
+  const char* device;    /* "cpu" when null; "cuda", "cuda:1" */
   const char* target;    /* "cpu:avx2"; null: this machine */
   const char* precision; /* "fp32" when null */
   /* "x:1..8..64x3x224x224" (min..opt..max); the second of an input belongs to the second profile, and so on */
@@ -97,6 +97,15 @@ tenon_status* tenon_engine_load(const char* path, const tenon_load_options* opti
 tenon_status* tenon_engine_load_file(const tenon_engine_file* file, const tenon_load_options* options, tenon_engine** out);
 void tenon_engine_destroy(tenon_engine* engine);
 
+typedef struct tenon_memory {
+  size_t struct_size;   /* the caller's sizeof; the rest is filled in */
+  int64_t device_bytes; /* 0 where the device's memory is the host's */
+  int64_t host_bytes;
+} tenon_memory;
+
+/* Weights and machine code on the device; on the host the engine file, which is mapped. Contexts are not counted. */
+tenon_status* tenon_engine_memory(const tenon_engine* engine, tenon_memory* out);
+
 typedef struct tenon_tensor_info {
   size_t struct_size; /* the caller's sizeof; the rest is filled in */
   const char* name;
@@ -122,23 +131,28 @@ void tenon_context_destroy(tenon_context* context);
 
 /* Needed once for each input whose shape is not fixed. */
 tenon_status* tenon_context_set_input_shape(tenon_context* context, const char* name, const int64_t* shape, size_t rank);
-/* Where an input is read or an output written; it must live through the runs that follow. `bytes` is the room there;
- * -1: enough, the caller promises. An output without an address is kept by the context. */
+/* Where an input is read or an output written, on the host or on the engine's device, which is found out here; it must live
+ * until the runs that follow are done. `bytes` is the room there; -1: enough, the caller promises. An output without an
+ * address is kept by the context, on the host. */
 tenon_status* tenon_context_set_address(tenon_context* context, const char* name, void* data, int64_t bytes);
-/* Puts a run on a stream of the engine's device; null is the context's own. On a CPU it runs at once. */
+/* Puts a run on a stream of the engine's device (a CUstream or cudaStream_t; CUDA's default one is cudaStreamLegacy); null is
+ * the context's own. Does not wait where all outputs have addresses on the device. On a CPU it runs at once. */
 tenon_status* tenon_context_enqueue(tenon_context* context, void* stream);
 tenon_status* tenon_context_synchronize(tenon_context* context);
+
+/* What runs of the shapes and addresses that are set take beside the engine; known before the first run. */
+tenon_status* tenon_context_memory(const tenon_context* context, tenon_memory* out);
 
 typedef struct tenon_output {
   size_t struct_size; /* the caller's sizeof; the rest is filled in */
   int32_t type;
   int32_t rank;
   const int64_t* shape; /* these live until the next run */
-  const void* data;
+  const void* data; /* on the device only if the output's address is there */
   int64_t bytes;
 } tenon_output;
 
-/* An output, after the run. */
+/* An output, after the run; what is on the device, after tenon_context_synchronize. */
 tenon_status* tenon_context_output(tenon_context* context, const char* name, tenon_output* out);
 
 #ifdef __cplusplus

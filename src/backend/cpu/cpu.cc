@@ -1,6 +1,7 @@
 #include "backend/cpu/cpu.h"
 
 #include "backend/cpu/families.h"
+#include "backend/cpu/kernels/peak.h"
 #include "backend/host.h"
 #include "backend/reference/reference.h"
 
@@ -28,6 +29,14 @@ class CpuDevice : public HostDevice {
       if (family == f->name) return f->load(s, isa_);
     return make_status(Code::incompatible, "this Tenon has no cpu kernel '", escape(s.image.kernel), "'")
         .with_remedy("build the engine again with this Tenon");
+  }
+  Result<Peaks> peaks(Stream& stream) override {
+    const MeasuredPeaks m = measure_peaks(*stream.pool());
+    Peaks p;
+    p.source = cat("measured on ", stream.pool()->threads(), stream.pool()->threads() == 1 ? " thread" : " threads");
+    p.bytes = m.bytes;
+    p.arithmetic = p.f32 = m.flops;
+    return p;
   }
 
  private:

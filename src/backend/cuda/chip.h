@@ -8,6 +8,12 @@
 
 namespace tenon::cuda {
 
+// Flop of one multiprocessor in one clock: sums of products by the type of the factors (f16: bf16 too), on whatever unit is
+// fastest, not counting sparsity; and other arithmetic in f32.
+struct FlopsPerClock {
+  int f64, f32, tf32, f16, f8, i8, arithmetic;
+};
+
 struct Chip {
   const char* name;        // "sm_90a", as the compiler takes it
   int major, minor;
@@ -18,6 +24,7 @@ struct Chip {
   bool wgmma;              // warpgroup products, bulk tensor copies and clusters (Hopper)
   bool bulk_copies;        // cp.async.bulk.tensor and mbarrier transactions
   double gigahertz;        // the clock under load, for cost models
+  FlopsPerClock flops;
 };
 
 std::span<const Chip> chips();

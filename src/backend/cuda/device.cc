@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <cstdio>
 #include <cstring>
 
 #include "backend/cuda/chip.h"
@@ -35,8 +36,7 @@ Result<std::shared_ptr<CudaDevice>> CudaDevice::open(const Driver& driver, int o
   std::lock_guard lock(mutex);
   std::weak_ptr<CudaDevice>& known = (*open_ones)[{&driver, ordinal}];
   if (std::shared_ptr<CudaDevice> d = known.lock()) {
-    // A fresh context needs the old one to be gone.
-    if (Status s = d->alive(); !s.ok()) return s.with_remedy("close every engine on this GPU, then open them again");
+    TRY(d->alive());  // a fresh context needs the old one to be gone
     return d;
   }
   int device = 0;
@@ -54,10 +54,15 @@ Status state() {
   return list_gpus(*driver).status();
 }
 
+static Status no_such_gpu(int ordinal, size_t there_are) {
+  const std::string which = there_are == 1 ? "GPU 0" : cat("GPUs 0 to ", there_are - 1);
+  return Status(Code::unavailable, cat("there is no GPU ", ordinal, "; this machine has ", there_are, ", ", which), "tenon doctor lists them");
+}
+
 Result<std::string> target_of_machine(int ordinal) {
   const Driver* driver = TRY(machine_driver());
   const std::vector<GpuInfo> gpus = TRY(list_gpus(*driver));
-  if (ordinal < 0 || size_t(ordinal) >= gpus.size()) return make_status(Code::unavailable, "there is no GPU ", ordinal, ", only ", gpus.size());
+  if (ordinal < 0 || size_t(ordinal) >= gpus.size()) return no_such_gpu(ordinal, gpus.size());
   const GpuInfo& g = gpus[size_t(ordinal)];
   if (const Chip* c = chip_of_capability(g.major, g.minor)) return cat("cuda:", c->name);
   return Status(Code::unavailable, cat("GPU ", ordinal, " (", g.name, ") has compute capability ", g.major, ".", g.minor, ", for which there is no target"),
@@ -69,7 +74,7 @@ Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordin
   const Driver* driver = TRY(machine_driver());
   const std::vector<GpuInfo> gpus = TRY(list_gpus(*driver));
   if (ordinal < 0 || size_t(ordinal) >= gpus.size())
-    return Status(Code::unavailable, cat("there is no GPU ", ordinal, "; this machine has ", gpus.size()), "tenon doctor lists them");
+    return no_such_gpu(ordinal, gpus.size());
   const GpuInfo& g = gpus[size_t(ordinal)];
   if (!runs_on(chip, g.major, g.minor)) {
     auto own = target_of_machine(ordinal);
@@ -90,12 +95,12 @@ std::string CudaDevice::description() const {
 Status CudaDevice::alive() const {
   if (!dead_) return {};
   std::lock_guard lock(mutex_);
-  return fault_;
+  return Status(fault_.code(), cat("this process can do nothing more on the GPU since an earlier fault: ", fault_.message()), fault_.remedy());
 }
 
-Status CudaDevice::failed(int error, const std::string& doing) {
+Status CudaDevice::failed(int error, const std::string& doing, const std::string& work) {
   const Code code = error == kErrorOutOfMemory ? Code::out_of_memory : Code::internal;
-  Status s(code, cat("GPU ", ordinal_, " fails to ", doing, ": ", error_text(driver_, error)),
+  Status s(code, cat("GPU ", ordinal_, " fails to ", doing, ": ", error_text(driver_, error), work),
            is_fatal(error) ? "close every engine on this GPU, then open them again" : "");
   if (is_fatal(error)) {
     std::lock_guard lock(mutex_);
@@ -117,6 +122,31 @@ std::shared_ptr<Buffer> CudaDevice::allocate(int64_t bytes) {
     device->pool_.free(reinterpret_cast<DevicePtr>(p));
   });
   return Buffer::borrow(reinterpret_cast<const void*>(address), bytes, std::move(owner), memory_id_);
+}
+
+Result<MemoryId> CudaDevice::owner_of(const void* address) const {
+  if (!address) return kHostMemory;
+  TRY(alive());
+  Current current(*this);
+  const auto at = reinterpret_cast<DevicePtr>(address);
+  unsigned type = 0, managed = 0;
+  // The driver does not know ordinary memory of the host.
+  if (driver_.pointer_attribute(&type, kPointerMemoryType, at) != 0 || type == 0) return kHostMemory;
+  if (driver_.pointer_attribute(&managed, kPointerIsManaged, at) == 0 && managed) return memory_id_;  // every GPU reaches it
+  if (type == kMemoryOfHost) return kHostMemory;
+  int ordinal = ordinal_;
+  driver_.pointer_attribute(&ordinal, kPointerOrdinal, at);
+  if (ordinal != ordinal_)
+    return Status(Code::invalid_argument, cat("the memory is of GPU ", ordinal, ", the engine runs on GPU ", ordinal_),
+                  cat("copy it to GPU ", ordinal_, ", or open the engine on GPU ", ordinal));
+  return memory_id_;
+}
+
+Status CudaDevice::synchronize() {
+  TRY(alive());
+  Current current(*this);
+  const int error = driver_.synchronize_context();
+  return error ? failed(error, "finish its work") : Status();
 }
 
 std::shared_ptr<Buffer> CudaDevice::allocate_staging(int64_t bytes) {
@@ -226,6 +256,7 @@ Result<std::shared_ptr<LoadedModule>> CudaDevice::load_module(const Tensor& code
   if (auto known = modules_[key].lock()) return known;
   auto m = std::make_shared<LoadedModule>();
   m->device = shared_from_this();
+  m->bytes = code.bytes();
   Current current(*this);
   if (const int error = driver_.module_load(&m->module, image.data())) {
     m->module = nullptr;
@@ -267,8 +298,18 @@ Status LoadedModule::allow_shared(Function f, int bytes) {
 
 Result<std::unique_ptr<Stream>> CudaDevice::create_stream(int) { return CudaStream::create(shared_from_this()); }
 
-Result<std::unique_ptr<Stream>> CudaDevice::wrap_stream(void* handle) {
-  return CudaStream::wrap(shared_from_this(), static_cast<StreamHandle>(handle));
+// By the highest clocks, which the chip does not hold under full load.
+Result<Peaks> CudaDevice::peaks(Stream&) {
+  const Chip* chip = chip_of_capability(gpu_.major, gpu_.minor);
+  if (!chip || gpu_.clock_khz <= 0 || gpu_.memory_clock_khz <= 0) return Peaks{};
+  const double clocks = double(gpu_.multiprocessors) * gpu_.clock_khz * 1e3;
+  const FlopsPerClock& each = chip->flops;
+  constexpr double kTransfersEachClock = 2;
+  char source[128];
+  std::snprintf(source, sizeof source, "%d multiprocessors at %.2f GHz, memory of %d bits at %.2f GHz", gpu_.multiprocessors, gpu_.clock_khz * 1e-6,
+                gpu_.memory_bus_bits, gpu_.memory_clock_khz * 1e-6);
+  return Peaks{source, kTransfersEachClock * gpu_.memory_clock_khz * 1e3 * gpu_.memory_bus_bits / 8, clocks * each.arithmetic, clocks * each.f64,
+               clocks * each.f32, clocks * each.tf32, clocks * each.f16, clocks * each.f8, clocks * each.i8};
 }
 
 Result<std::unique_ptr<Kernel>> CudaDevice::load(const KernelSource& source) { return load_kernel(shared_from_this(), source); }

@@ -16,12 +16,16 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
 
   std::string description() const override;
   MemoryId memory() const override { return memory_id_; }
+  DLPackDevice dlpack_device() const override { return {2, ordinal_}; }
+  Result<MemoryId> owner_of(const void* address) const override;
   std::shared_ptr<Buffer> allocate(int64_t bytes) override;
+  int64_t allocation_bytes(int64_t bytes) const override { return MemoryPool::block_bytes(bytes); }
   std::shared_ptr<Buffer> allocate_staging(int64_t bytes) override;
   Status copy(Stream& stream, void* to, const void* from, int64_t bytes, Copy direction) override;
   Result<std::unique_ptr<Stream>> create_stream(int threads) override;
-  Result<std::unique_ptr<Stream>> wrap_stream(void* handle) override;
+  Status synchronize() override;
   Result<std::unique_ptr<Kernel>> load(const KernelSource& source) override;
+  Result<Peaks> peaks(Stream& stream) override;
 
   // ---- for the other files of this folder ----
 
@@ -30,8 +34,9 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
   MemoryPool& pool() { return pool_; }
   // After a fault no call does anything any more; this is the Status that each returns then.
   Status alive() const;
-  // What an error of the driver means; a fatal one ends the device's life. `doing`: "launch a kernel".
-  Status failed(int error, const std::string& doing);
+  // What an error of the driver means; a fatal one ends the device's life. `doing`: "launch a kernel"; `work` is what it may
+  // come from: "; since the last wait it was given: Conv 'c'".
+  Status failed(int error, const std::string& doing, const std::string& work = {});
   // The context is current for this thread as long as one of these lives.
   class Current {
    public:
@@ -74,6 +79,7 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
 struct LoadedModule {
   std::shared_ptr<CudaDevice> device;
   Module module = nullptr;
+  int64_t bytes = 0;  // of the image; the driver does not tell what it takes on the device
   ~LoadedModule();
   // Errors: data_loss.
   Result<Function> function(const std::string& name) const;

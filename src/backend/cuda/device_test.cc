@@ -141,6 +141,48 @@ TEST_F(CudaDeviceTest, AFaultNamesTheNodesAndEndsTheDevice) {
   EXPECT_NE(open(), nullptr);
 }
 
+TEST_F(CudaDeviceTest, PeaksComeFromClocksAndTheChip) {
+  auto d = open();
+  auto stream = take(d->create_stream(1));
+  const Peaks p = take(d->peaks(*stream));
+  // An H200 at its highest clock. NVIDIA's 989 TFLOP/s are at 1.83 GHz, and its 4.8 TB/s at a slightly lower memory clock.
+  EXPECT_NEAR(p.products(DType::f16), 989e12 * 1.98 / 1.83, 2e12);
+  EXPECT_NEAR(p.bytes, 4.92e12, 0.01e12);
+  EXPECT_EQ(p.products(DType::bf16), p.f16);
+  EXPECT_EQ(p.products(DType::f32), p.f32);
+  EXPECT_EQ(p.products(DType::f32, true), p.f16 / 2);
+  EXPECT_EQ(p.products(DType::u8), 2 * p.f16);
+  EXPECT_EQ(p.products(DType::f8e4m3fn), 2 * p.f16);
+  EXPECT_NE(p.source.find("1.98 GHz"), std::string::npos) << p.source;
+}
+
+TEST_F(CudaDeviceTest, AHeldStreamIsReleasedBeforeItIsWaitedFor) {
+  auto d = open();
+  auto stream = take(d->create_stream(1));
+  ASSERT_TRUE(stream->hold().ok());
+  ASSERT_TRUE(stream->hold().ok());  // once is enough
+  EXPECT_EQ(count("stream_wait_value"), 1);
+  const uint32_t* gate = fake::state().gate;
+  EXPECT_EQ(*gate, 0u);
+  ASSERT_TRUE(stream->synchronize().ok());
+  EXPECT_EQ(*gate, 1u);
+  ASSERT_TRUE(stream->hold().ok());
+  EXPECT_EQ(fake::state().gate_value, 2u);
+  EXPECT_EQ(*gate, 1u);
+  ASSERT_TRUE(stream->release().ok());
+  EXPECT_EQ(*gate, 2u);
+  // A step may launch any number of kernels: the queue is never filled.
+  ASSERT_TRUE(stream->hold().ok());
+  EXPECT_EQ(*gate, 2u);
+  for (int i = 0; i < Stream::kMostHeld; ++i) ASSERT_TRUE(stream->mark().ok());
+  EXPECT_EQ(*gate, 3u);
+  // Without such waits the work just begins at once.
+  fake::state().fails["stream_wait_value"] = kErrorNotSupported;
+  EXPECT_TRUE(stream->hold().ok());
+  EXPECT_TRUE(stream->release().ok());
+  EXPECT_EQ(*gate, 3u);
+}
+
 TEST_F(CudaDeviceTest, AnErrorThatIsNotFatalLeavesTheDeviceAlive) {
   auto d = open();
   fake::state().fails["stream_create"] = kErrorOutOfMemory;
@@ -418,7 +460,8 @@ TEST_F(CudaDeviceTest, SmallIm2colMapsLoseTheBitThatOldDriversSet) {
 TEST_F(CudaDeviceTest, ARecordingIsCapturedAsideAndReplayedOnTheStream) {
   auto d = open();
   auto kernel = take(d->load(Step(simple_recipe(), "recorded").source()));
-  auto stream = take(d->wrap_stream(nullptr));  // the default stream, which cannot be captured
+  auto stream = take(d->create_stream(1));
+  ASSERT_TRUE(stream->redirect(reinterpret_cast<void*>(1)).ok());  // the default stream, which cannot be captured
   auto launch = take(kernel->bind(Bound(8).in, Bound(8).out, *stream));
   ASSERT_TRUE(stream->begin_recording().ok());
   EXPECT_FALSE(stream->begin_recording().ok());
@@ -431,7 +474,7 @@ TEST_F(CudaDeviceTest, ARecordingIsCapturedAsideAndReplayedOnTheStream) {
   ASSERT_TRUE(recording.ok());
   EXPECT_EQ(count("begin_capture 1"), 1);
   ASSERT_TRUE((*recording)->replay().ok());
-  EXPECT_EQ(count("graph_launch 0"), 1);
+  EXPECT_EQ(count("graph_launch 1"), 1);
   fake::state().fails["stream_synchronize"] = kIllegalAddress;
   EXPECT_NE(stream->synchronize().message().find("Expand 'recorded'"), std::string::npos);
   recording = Status(Code::cancelled, "");
@@ -465,13 +508,56 @@ TEST_F(CudaDeviceTest, ALongListOfNodesIsCutShort) {
 TEST_F(CudaDeviceTest, AStreamOfTheCallersIsNotDestroyed) {
   auto d = open();
   auto kernel = take(d->load(Step(simple_recipe()).source()));
-  auto stream = take(d->wrap_stream(reinterpret_cast<void*>(0x77)));
+  auto stream = take(d->create_stream(1));
+  ASSERT_TRUE(stream->redirect(reinterpret_cast<void*>(0x77)).ok());
   auto launch = take(kernel->bind(Bound(8).in, Bound(8).out, *stream));
   ASSERT_TRUE(launch->run(Addresses().args(*stream)).ok());
   EXPECT_EQ(fake::state().config.stream, reinterpret_cast<StreamHandle>(0x77));
   launch.reset(), stream.reset();
-  EXPECT_EQ(count("stream_destroy"), 0);
+  EXPECT_EQ(count("stream_destroy"), 1);  // its own
   EXPECT_EQ(count("synchronize_context"), 1);
+}
+
+TEST_F(CudaDeviceTest, WorkStaysInOrderWhenTheStreamChanges) {
+  auto d = open();
+  auto kernel = take(d->load(Step(simple_recipe()).source()));
+  auto stream = take(d->create_stream(1));
+  auto* const own = stream->handle();
+  auto launch = take(kernel->bind(Bound(8).in, Bound(8).out, *stream));
+  void *const a = reinterpret_cast<void*>(0x77), *const b = reinterpret_cast<void*>(0x78);
+  ASSERT_TRUE(stream->redirect(a).ok());
+  EXPECT_EQ(count("stream_wait"), 0);  // nothing to wait for
+  ASSERT_TRUE(launch->run(Addresses().args(*stream)).ok());
+  ASSERT_TRUE(stream->redirect(a).ok());
+  EXPECT_EQ(count("stream_wait"), 0);
+  ASSERT_TRUE(stream->redirect(b).ok());
+  EXPECT_EQ(count("event_record 119"), 1);
+  EXPECT_EQ(count("stream_wait 120"), 1);
+  ASSERT_TRUE(stream->wait_for(a).ok());
+  EXPECT_EQ(count("stream_wait 120"), 2);
+  ASSERT_TRUE(stream->redirect(nullptr).ok());
+  EXPECT_EQ(stream->handle(), own);
+  EXPECT_EQ(count("stream_wait"), 3);
+  ASSERT_TRUE(stream->synchronize().ok());
+  ASSERT_TRUE(stream->redirect(a).ok());
+  EXPECT_EQ(count("stream_wait"), 3);
+  launch.reset(), stream.reset();
+  EXPECT_EQ(count("event_create"), count("event_destroy"));
+}
+
+TEST_F(CudaDeviceTest, AddressesTellWhoseTheyAre) {
+  auto d = open();
+  const char here[4] = "abc";
+  EXPECT_EQ(take(d->owner_of(here)), kHostMemory);
+  EXPECT_EQ(take(d->owner_of(nullptr)), kHostMemory);
+  auto there = d->allocate(1000);
+  EXPECT_EQ(take(d->owner_of(static_cast<char*>(there->data()) + 999)), d->memory());
+  fake::state().owner = 3;
+  auto other = d->owner_of(there->data());
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.status().code(), Code::invalid_argument);
+  EXPECT_NE(other.status().message().find("of GPU 3, the engine runs on GPU 0"), std::string::npos);
+  EXPECT_EQ(d->allocation_bytes(1000), 1024);
 }
 
 }  // namespace

@@ -97,6 +97,9 @@ Result<std::vector<GpuInfo>> list_gpus(const Driver& d) {
     d.device_attribute(&g.minor, kCapabilityMinor, device);
     d.device_attribute(&g.multiprocessors, kMultiprocessors, device);
     d.device_attribute(&g.shared_per_block, kSharedPerBlock, device);
+    d.device_attribute(&g.clock_khz, kClockRate, device);
+    d.device_attribute(&g.memory_clock_khz, kMemoryClockRate, device);
+    d.device_attribute(&g.memory_bus_bits, kMemoryBusWidth, device);
     int pageable = 0;
     g.pageable_access = d.device_attribute(&pageable, kPageableAccess, device) == 0 && pageable;
     g.name = name;

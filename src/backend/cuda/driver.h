@@ -26,14 +26,15 @@ struct alignas(64) EncodedMap {
 };
 
 // How a kernel is launched, in the driver's layout.
+struct ClusterSize {
+  unsigned x, y, z;
+};
 struct LaunchAttribute {
   int id;
   int padding;
   union {
     char room[64];
-    struct {
-      unsigned x, y, z;
-    } cluster;
+    ClusterSize cluster;
     int programmatic;
   };
 };
@@ -45,14 +46,18 @@ struct LaunchConfig {
 };
 static_assert(sizeof(LaunchAttribute) == 72 && sizeof(LaunchConfig) == 56);
 constexpr int kAttributeCluster = 4, kAttributeProgrammatic = 6;                            // LaunchAttribute::id
-constexpr int kMultiprocessors = 16, kCapabilityMajor = 75, kCapabilityMinor = 76, kPageableAccess = 88, kSharedPerBlock = 97;
+constexpr int kPointerMemoryType = 2, kPointerIsManaged = 8, kPointerOrdinal = 9;           // pointer_attribute
+constexpr unsigned kMemoryOfHost = 1, kMemoryOfDevice = 2;                                  // kPointerMemoryType
+constexpr int kClockRate = 13, kMultiprocessors = 16, kMemoryClockRate = 36, kMemoryBusWidth = 37, kCapabilityMajor = 75,
+              kCapabilityMinor = 76, kPageableAccess = 88, kSharedPerBlock = 97;                 // device_attribute
 constexpr int kMaxDynamicShared = 8, kNonPortableCluster = 14;                              // function_attribute
-constexpr unsigned kStreamNonBlocking = 1;
+constexpr unsigned kStreamNonBlocking = 1, kEventWithoutTime = 2;
 constexpr int kCaptureThreadLocal = 1;
+constexpr unsigned kWaitAtLeast = 0;  // stream_wait_value: until the word is the value or more
 
 // Results; 0 is success.
 constexpr int kErrorOutOfMemory = 2, kErrorNoDevice = 100, kErrorInvalidImage = 200, kErrorNoBinary = 209,
-              kErrorUnsupportedPtx = 222, kErrorNotFound = 500;
+              kErrorUnsupportedPtx = 222, kErrorNotFound = 500, kErrorNotSupported = 801;
 
 #define TENON_CUDA_FUNCTIONS(X)                                                                                    \
   X(init, cuInit, (unsigned flags))                                                                                \
@@ -69,6 +74,7 @@ constexpr int kErrorOutOfMemory = 2, kErrorNoDevice = 100, kErrorInvalidImage = 
   X(synchronize_context, cuCtxSynchronize, ())                                                                     \
   X(alloc, cuMemAlloc_v2, (DevicePtr * address, size_t bytes))                                                     \
   X(free, cuMemFree_v2, (DevicePtr address))                                                                       \
+  X(pointer_attribute, cuPointerGetAttribute, (void* value, int attribute, DevicePtr address))                     \
   X(host_alloc, cuMemHostAlloc, (void** address, size_t bytes, unsigned flags))                                    \
   X(host_free, cuMemFreeHost, (void* address))                                                                     \
   X(copy_to_device, cuMemcpyHtoD_v2, (DevicePtr to, const void* from, size_t bytes))                               \
@@ -78,6 +84,8 @@ constexpr int kErrorOutOfMemory = 2, kErrorNoDevice = 100, kErrorInvalidImage = 
   X(stream_create, cuStreamCreate, (StreamHandle * stream, unsigned flags))                                        \
   X(stream_destroy, cuStreamDestroy_v2, (StreamHandle stream))                                                     \
   X(stream_synchronize, cuStreamSynchronize, (StreamHandle stream))                                                \
+  X(stream_wait, cuStreamWaitEvent, (StreamHandle stream, EventHandle event, unsigned flags))                      \
+  X(stream_wait_value, cuStreamWaitValue32_v2, (StreamHandle stream, DevicePtr at, unsigned value, unsigned flags)) \
   X(event_create, cuEventCreate, (EventHandle * event, unsigned flags))                                            \
   X(event_record, cuEventRecord, (EventHandle event, StreamHandle stream))                                         \
   X(event_synchronize, cuEventSynchronize, (EventHandle event))                                                    \
@@ -127,6 +135,8 @@ struct GpuInfo {
   int major = 0, minor = 0, multiprocessors = 0, shared_per_block = 0;
   bool pageable_access = false;  // it reads the host's ordinary memory by itself
   int64_t memory = 0;
+  // At most; 0: not told.
+  int clock_khz = 0, memory_clock_khz = 0, memory_bus_bits = 0;
 };
 Result<std::vector<GpuInfo>> list_gpus(const Driver& d);
 

@@ -14,6 +14,7 @@ struct State {
   std::vector<std::string> calls;         // in order, without those that only ask
   std::map<std::string, int> fails;       // the next call of this name gives this error
   int major = 9, minor = 0, gpus = 1;
+  int owner = 0;                          // whose all memory of the devices is
   bool pageable_access = false;
   // Of the last launch:
   LaunchConfig config{};
@@ -21,6 +22,9 @@ struct State {
   std::vector<uint64_t> words;            // the first `num_words` parameters, eight bytes each
   size_t num_words = 0;
   int im2col_maps = 0, tiled_maps = 0;
+  // Of the last stream_wait_value:
+  const uint32_t* gate = nullptr;
+  uint32_t gate_value = 0;
   int64_t allocated = 0, limit = int64_t(1) << 40;
 };
 inline State& state() {
@@ -59,7 +63,7 @@ inline const Driver& driver() {
     f.device_name = [](char* name, int size, int) { return std::strncpy(name, "Fake GPU", size_t(size)), 0; };
     f.device_memory = [](size_t* bytes, int) { return *bytes = size_t(8) << 30, 0; };
     f.device_attribute = [](int* v, int what, int) {
-      *v = what == kCapabilityMajor ? state().major : what == kCapabilityMinor ? state().minor : what == kPageableAccess ? state().pageable_access : what == kSharedPerBlock ? 232448 : 132;
+      *v = what == kCapabilityMajor ? state().major : what == kCapabilityMinor ? state().minor : what == kPageableAccess ? state().pageable_access : what == kSharedPerBlock ? 232448 : what == kClockRate ? 1980000 : what == kMemoryClockRate ? 3201000 : what == kMemoryBusWidth ? 6144 : 132;
       return 0;
     };
     f.retain_context = [](Context* c, int) { return *c = reinterpret_cast<Context>(1), note("retain_context"); };
@@ -81,6 +85,12 @@ inline const Driver& driver() {
       std::free(reinterpret_cast<void*>(p));
       return note("free");
     };
+    f.pointer_attribute = [](void* value, int what, DevicePtr p) {
+      auto it = blocks().upper_bound(p);
+      if (it == blocks().begin() || p >= std::prev(it)->first + std::prev(it)->second) return 1;
+      *static_cast<int*>(value) = what == kPointerMemoryType ? int(kMemoryOfDevice) : what == kPointerOrdinal ? state().owner : 0;
+      return 0;
+    };
     f.host_alloc = [](void** p, size_t bytes, unsigned) { return *p = std::malloc(bytes), note("host_alloc"); };
     f.host_free = [](void* p) { return std::free(p), note("host_free"); };
     f.copy_to_device = [](DevicePtr to, const void* from, size_t n) { return std::memcpy(reinterpret_cast<void*>(to), from, n), note("copy_to_device"); };
@@ -93,6 +103,12 @@ inline const Driver& driver() {
     };
     f.stream_destroy = [](StreamHandle) { return note("stream_destroy"); };
     f.stream_synchronize = [](StreamHandle) { return note("stream_synchronize"); };
+    f.stream_wait = [](StreamHandle s, EventHandle, unsigned) { return note(cat("stream_wait ", uint64_t(reinterpret_cast<uintptr_t>(s)))); };
+    f.stream_wait_value = [](StreamHandle, DevicePtr at, unsigned value, unsigned) {
+      state().gate = reinterpret_cast<const uint32_t*>(at);
+      state().gate_value = value;
+      return note("stream_wait_value");
+    };
     f.event_create = [](EventHandle* e, unsigned) { return *e = reinterpret_cast<EventHandle>(11), note("event_create"); };
     f.event_record = [](EventHandle, StreamHandle s) { return note(cat("event_record ", uint64_t(reinterpret_cast<uintptr_t>(s)))); };
     f.event_synchronize = [](EventHandle) { return note("event_synchronize"); };

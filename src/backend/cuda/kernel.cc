@@ -154,6 +154,10 @@ class CudaKernel : public Kernel {
   NodeNames nodes;
 
   uint32_t value_inputs() const override { return recipe.value_inputs; }
+  void list_memory(HeldMemory& out) const override {
+    out[module.get()] = module->bytes;
+    for (const auto& buffer : data) out[buffer->data()] = device->allocation_bytes(buffer->size());
+  }
 
   Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> in, std::span<const TensorDesc> out, Stream&) const override {
     TRY(device->alive());

@@ -7,7 +7,7 @@ namespace tenon::cuda {
 // What is larger goes back to the driver at once, and so does what exceeds the sum.
 static constexpr int64_t kLargestKept = int64_t(256) << 20, kMostKept = int64_t(1) << 30;
 
-static int64_t rounded(int64_t bytes) {
+int64_t MemoryPool::block_bytes(int64_t bytes) {
   const int64_t step = bytes > 1 << 20 ? 1 << 20 : 512;
   return (std::max<int64_t>(bytes, 1) + step - 1) / step * step;
 }
@@ -25,7 +25,7 @@ bool MemoryPool::is_idle(const Block& b) {
 }
 
 DevicePtr MemoryPool::allocate(int64_t bytes) {
-  const int64_t size = rounded(bytes);
+  const int64_t size = block_bytes(bytes);
   std::unique_lock lock(mutex_);
   for (auto it = kept_.lower_bound(size); it != kept_.end() && it->first <= size + size / 2; ++it) {
     if (!is_idle(it->second)) continue;

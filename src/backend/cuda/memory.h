@@ -29,6 +29,8 @@ class MemoryPool {
   // 0 when memory is exhausted, also after all that is kept was given back.
   DevicePtr allocate(int64_t bytes);
   void free(DevicePtr address);
+  // What allocate(bytes) takes.
+  static int64_t block_bytes(int64_t bytes);
   // Gives everything that is kept back to the driver.
   void trim();
   int64_t kept_bytes() const;

@@ -1,5 +1,7 @@
 #include "backend/cuda/stream.h"
 
+#include <cstring>
+
 namespace tenon::cuda {
 
 namespace {
@@ -52,23 +54,19 @@ class CudaMark : public Mark {
 
 }  // namespace
 
-CudaStream::CudaStream(std::shared_ptr<CudaDevice> device, StreamHandle handle, bool owned)
-    : device_(std::move(device)), handle_(handle), owned_(owned), progress_(device_->pool().add_stream()) {}
+CudaStream::CudaStream(std::shared_ptr<CudaDevice> device, StreamHandle own)
+    : device_(std::move(device)), own_(own), handle_(own), progress_(device_->pool().add_stream()) {}
 
 Result<std::unique_ptr<Stream>> CudaStream::create(std::shared_ptr<CudaDevice> device) {
   TRY(device->alive());
   CudaDevice::Current current(*device);
   StreamHandle handle = nullptr;
   if (const int error = device->driver().stream_create(&handle, kStreamNonBlocking)) return device->failed(error, "create a stream");
-  return std::unique_ptr<Stream>(new CudaStream(std::move(device), handle, true));
-}
-
-Result<std::unique_ptr<Stream>> CudaStream::wrap(std::shared_ptr<CudaDevice> device, StreamHandle handle) {
-  TRY(device->alive());
-  return std::unique_ptr<Stream>(new CudaStream(std::move(device), handle, false));
+  return std::unique_ptr<Stream>(new CudaStream(std::move(device), handle));
 }
 
 CudaStream::~CudaStream() {
+  (void)release();
   const Driver& d = device_->driver();
   CudaDevice::Current current(*device_);
   if (recording_) {
@@ -76,14 +74,45 @@ CudaStream::~CudaStream() {
     if (d.end_capture(capture_, &graph) == 0 && graph) d.graph_destroy(graph);
   }
   // Memory that was let go waits for this stream. A stream of the caller's may be gone already, so there all is waited for.
-  if (progress_->issued > progress_->done) owned_ ? d.stream_synchronize(handle_) : d.synchronize_context();
+  if (progress_->issued > progress_->done) handle_ == own_ ? d.stream_synchronize(own_) : d.synchronize_context();
   progress_->done = progress_->issued.load();
   if (capture_) d.stream_destroy(capture_);
-  if (owned_) d.stream_destroy(handle_);
+  if (order_) d.event_destroy(order_);
+  d.stream_destroy(own_);
+}
+
+Status CudaStream::put_in_order(StreamHandle first, StreamHandle then) {
+  TRY(device_->alive());
+  if (recording_) return internal_error("a stream does not change while it records");
+  const Driver& d = device_->driver();
+  CudaDevice::Current current(*device_);
+  if (!order_)
+    if (const int error = d.event_create(&order_, kEventWithoutTime)) return order_ = nullptr, device_->failed(error, "create an event");
+  if (const int error = d.event_record(order_, first)) return device_->failed(error, "record an event");
+  if (const int error = d.stream_wait(then, order_, 0)) return device_->failed(error, "put two streams in order");
+  return {};
+}
+
+Status CudaStream::redirect(void* handle) {
+  const StreamHandle to = handle ? static_cast<StreamHandle>(handle) : own_;
+  if (to == handle_) return {};
+  if (progress_->issued > progress_->done) TRY(put_in_order(handle_, to));
+  handle_ = to;
+  return {};
+}
+
+Status CudaStream::wait_for(void* handle) {
+  const auto first = static_cast<StreamHandle>(handle);
+  return first == handle_ ? Status() : put_in_order(first, handle_);
+}
+
+void CudaStream::count_queued() {
+  if (held_ != released_ && ++queued_ >= kMostHeld) (void)release();
 }
 
 void CudaStream::issued(const NodeNames& nodes) {
   ++progress_->issued;
+  count_queued();
   if (!nodes) return;
   std::vector<NodeNames>& list = recording_ ? recorded_ : since_wait_;
   // A caller's own stream may never be waited for here.
@@ -102,6 +131,7 @@ std::string CudaStream::names_of_work() const {
 }
 
 Status CudaStream::synchronize() {
+  TRY(release());
   TRY(device_->alive());
   if (recording_) return internal_error("a stream cannot be waited for while it records");
   const uint64_t issued = progress_->issued;
@@ -109,11 +139,36 @@ Status CudaStream::synchronize() {
   if (const int error = device_->driver().stream_synchronize(handle_)) {
     const std::string work = names_of_work();
     since_wait_.clear();
-    const Status s = device_->failed(error, "finish its work");
-    return Status(s.code(), s.message() + work, s.remedy());
+    return device_->failed(error, "finish its work", work);
   }
   since_wait_.clear();
   progress_->done = issued;
+  return {};
+}
+
+// The device reads the word in the host's memory by itself, so that releasing it needs no call that may wait.
+Status CudaStream::hold() {
+  TRY(device_->alive());
+  if (recording_ || held_ != released_) return {};
+  if (!gate_) {
+    gate_ = device_->allocate_staging(sizeof(uint32_t));
+    if (!gate_) return {};
+    std::memset(gate_->data(), 0, sizeof(uint32_t));
+  }
+  CudaDevice::Current current(*device_);
+  const int error = device_->driver().stream_wait_value(handle_, reinterpret_cast<DevicePtr>(gate_->data()), held_ + 1, kWaitAtLeast);
+  if (error == kErrorNotSupported) return {};
+  if (error) return device_->failed(error, "hold a stream");
+  ++held_;
+  queued_ = 0;
+  issued(nullptr);
+  return {};
+}
+
+Status CudaStream::release() {
+  if (held_ == released_) return {};
+  released_ = held_;
+  __atomic_store_n(static_cast<uint32_t*>(gate_->data()), released_, __ATOMIC_RELEASE);
   return {};
 }
 
@@ -126,6 +181,7 @@ Result<std::unique_ptr<Mark>> CudaStream::mark() {
   if (const int error = d.event_create(&event, 0)) return device_->failed(error, "create an event");
   auto mark = std::make_unique<CudaMark>(device_, event);
   if (const int error = d.event_record(event, handle_)) return device_->failed(error, "record an event");
+  count_queued();
   return std::unique_ptr<Mark>(std::move(mark));
 }
 

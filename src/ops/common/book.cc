@@ -178,6 +178,26 @@ Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> i
   return catch_bad_alloc([&] { return op.reference ? op.reference(args) : reference_pointwise(args); });
 }
 
+double FlopArgs::dim(size_t i, int64_t d) const {
+  const int64_t rank = i < in.size() ? int64_t(in[i].shape.size()) : 0;
+  if (d < 0) d += rank;
+  return d >= 0 && d < rank ? double(in[i].shape[size_t(d)]) : 0;
+}
+
+Flops flops_of(const Op& op, const FlopArgs& a) {
+  if (op.flops) return op.flops(a);
+  if (op.view || op.fusion == Fusion::injective) return {};
+  if (op.scalar) {
+    std::vector<DType> types;
+    for (const Operand& x : a.in) types.push_back(x.dtype);
+    double each = 0;
+    for (const ScalarInst& inst : scalar_program(op, a.attrs, types).code)
+      each += inst.prim != Prim::input && inst.prim != Prim::constant && inst.prim != Prim::cast;
+    return {0, each * a.results()};
+  }
+  return {0, op.fusion == Fusion::reduction ? std::max(a.elements(0), a.results()) : a.results()};
+}
+
 Status normalize_attrs(const Op& op, Attrs& attrs) {
   for (const auto& [name, value] : attrs) {
     auto it = std::find_if(op.attrs.begin(), op.attrs.end(), [&, &n = name](const AttrSpec& s) { return s.name == n; });

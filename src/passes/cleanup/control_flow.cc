@@ -89,6 +89,7 @@ static Result<GraphPtr> optimize_body(const Node& n, const std::string& attr, Gr
 Result<Graph> control_flow(Graph g, const PassOptions& options) {
   PassOptions inside = options;
   inside.dump = nullptr;
+  inside.observe = nullptr;  // knows the values out here only
   const auto fold = [&](std::string_view name) -> Status {
     if (std::find(options.skip.begin(), options.skip.end(), name) != options.skip.end()) return {};
     g = TRY(run_pass(*find_pass(name), std::move(g), inside));

@@ -14,9 +14,9 @@ static bool converts(const Graph& g, const Node& n) {
   return n.outputs.size() == 1 && !n.attrs.i("channels_last") && x.ranked && x.shape.size() >= 3 && x.shape.size() <= 5;
 }
 
-Result<Graph> channels_last(Graph g, const PassOptions& options) {
+Result<bool> convert_windows(Graph& g) {
   // A graph without convolutions gains nothing: pools work on either layout.
-  if (std::none_of(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return converts(g, n) && n.inputs.size() > 1; })) return g;
+  if (std::none_of(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return converts(g, n) && n.inputs.size() > 1; })) return false;
 
   Rewriter r(g);
   TRY(r.run([&](const Node& n) -> Result<bool> {
@@ -35,7 +35,11 @@ Result<Graph> channels_last(Graph g, const PassOptions& options) {
     TRY(r.emit_to(n.outputs[0], "Transpose", {y}, {{"perm", first}}, {&n}));
     return true;
   }));
-  return transposes(std::move(g), options);
+  return true;
+}
+
+Result<Graph> channels_last(Graph g, const PassOptions& options) {
+  return TRY(convert_windows(g)) ? transposes(std::move(g), options) : std::move(g);
 }
 
 }  // namespace tenon

@@ -17,5 +17,8 @@
 namespace tenon {
 
 Result<Graph> channels_last(Graph g, const PassOptions& options);
+// The first half: the Transposes stay where they are, and every value keeps its name, its shape and its numbers. False:
+// there was nothing to convert.
+Result<bool> convert_windows(Graph& g);
 
 }  // namespace tenon

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "ir/infer.h"
 #include "passes/known.h"
+#include "passes/precision/float_needs.h"
 
 namespace tenon {
 
@@ -19,13 +19,17 @@ const Param* param_at(const std::vector<Param>& params, size_t i) {
 class LowerPrecision {
  public:
   LowerPrecision(Graph g, DType low, const PassOptions& options)
-      : g_(std::move(g)), low_(low), keep_(options.keep_fp32.begin(), options.keep_fp32.end()) {}
+      : g_(std::move(g)), low_(low), needs_(find_float_needs(g_, low, options)), kept_(options.kept) {}
 
   Result<Graph> run() {
     std::vector<Node> nodes = std::move(g_.nodes);
     g_.nodes.clear();
-    for (Node& node : nodes) {
-      if (takes_low(node)) lower(node);
+    for (size_t n = 0; n < nodes.size(); ++n) {
+      Node& node = nodes[n];
+      if (takes_low(node)) {
+        if (needs_.nodes[n]) report(node, needs_.nodes[n]);
+        else lower(node, needs_.saturates[n]);
+      }
       for (ValueId& v : node.inputs) {
         if (v == kNoValue || !low_of_.contains(v) || g_.info(v).dtype != DType::f32) continue;
         if (!made_.contains(v)) restore(v);
@@ -42,8 +46,6 @@ class LowerPrecision {
   // them.
   bool takes_low(const Node& node) const {
     if (has_body(node) || !node.op->domain.empty() || !node.op->deterministic) return false;
-    for (ValueId v : node.outputs)
-      if (v != kNoValue && keep_.contains(g_.value(v).name)) return false;
     std::string moving;  // type variables of operands that change
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const ValueId v = node.inputs[i];
@@ -71,7 +73,12 @@ class LowerPrecision {
     return type_var && std::any_of(op.outputs.begin(), op.outputs.end(), [&](const Param& p) { return p.type_var == type_var; });
   }
 
-  void lower(Node& node) {
+  void report(const Node& node, const FloatNeed& need) const {
+    const ValueId v = need.value != kNoValue ? need.value : node.outputs[0];
+    if (kept_) kept_({g_.value(v).name, node.op->name, node.origins, need.rule, need.why});
+  }
+
+  void lower(Node& node, bool saturates) {
     if (is_op(node, "Cast")) {
       if (node.attrs.i("to") == int64_t(DType::f32)) node.attrs.set("to", int64_t(low_));
     }
@@ -79,7 +86,7 @@ class LowerPrecision {
       ValueId& v = node.inputs[i];
       if (v == kNoValue || g_.info(v).dtype != DType::f32) continue;
       const Param* p = param_at(node.op->inputs, i);
-      if (!p || p->types.contains(low_)) v = low_form(v);
+      if (!p || p->types.contains(low_)) v = saturates && is_score_input(g_, node, i) ? masked_form(v) : low_form(v);
     }
     for (ValueId& v : node.outputs) {
       if (v == kNoValue || g_.info(v).dtype != DType::f32) continue;
@@ -88,6 +95,7 @@ class LowerPrecision {
       info.dtype = low_;
       const ValueId low = g_.add_value(cat(g_.value(v).name, ".", name(low_)), std::move(info));
       low_of_[v] = low;
+      born_low_.insert(v);
       v = low;
     }
   }
@@ -105,6 +113,28 @@ class LowerPrecision {
     return low_of_[v] = low;
   }
 
+  // As low_form, for what only a Softmax sees: what is far below comes in as kMaskFloor. As minus infinity, to which it would
+  // be rounded, a row without anything else would become NaN.
+  ValueId masked_form(ValueId v) {
+    if (auto it = masked_of_.find(v); it != masked_of_.end()) return it->second;
+    if (born_low_.contains(v)) return low_of_[v];
+    if (g_.is_constant(v)) return masked_of_[v] = g_.add_constant(cat(g_.value(v).name, ".mask.", name(low_)), rounded(g_.constant(v), kMaskFloor));
+    static const Op* const op = find_op("", "Max");
+    const ValueId cut = g_.add_value(cat(g_.value(v).name, ".mask"), g_.info(v)), floor = mask_floor();
+    g_.add_node(op, cat("floor of ", g_.value(v).name), {}, {v, floor}, {cut});
+    g_.nodes.back().origins.clear();
+    ValueInfo info = g_.info(v);
+    info.dtype = low_;
+    const ValueId low = g_.add_value(cat(g_.value(v).name, ".mask.", name(low_)), std::move(info));
+    cast(cut, low, low_);
+    return masked_of_[v] = low;
+  }
+
+  ValueId mask_floor() {
+    if (mask_floor_ == kNoValue) mask_floor_ = g_.add_constant("mask_floor", Tensor::scalar_float(kMaskFloor));
+    return mask_floor_;
+  }
+
   // The float32 form of what a lowered node made.
   void restore(ValueId v) {
     made_.insert(v);
@@ -117,20 +147,25 @@ class LowerPrecision {
     g_.nodes.back().origins.clear();
   }
 
-  Tensor rounded(const Tensor& t) const {
-    const double most = low_ == DType::f16 ? 65504.0 : 3.3895313892515355e38;
+  Tensor rounded(const Tensor& t) const { return rounded(t, -limits_of(low_).largest); }
+  // Finite numbers are cut off at `least` and at the largest that the type has.
+  Tensor rounded(const Tensor& t, double least) const {
     Tensor out = Tensor::make(low_, t.shape());
     for (int64_t i = 0, n = t.size(); i < n; ++i) {
       const double x = t.at(i);
-      out.set(i, std::isfinite(x) ? std::clamp(x, -most, most) : x);
+      out.set(i, std::isfinite(x) ? std::clamp(x, least, limits_of(low_).largest) : x);
     }
     return out;
   }
 
   Graph g_;
   const DType low_;
-  const std::set<std::string> keep_;
+  const FloatNeeds needs_;
+  const std::function<void(const KeptFloat&)> kept_;
   std::map<ValueId, ValueId> low_of_;  // float32 value -> its low form
+  std::map<ValueId, ValueId> masked_of_;  // float32 value -> its masked form, where that is another
+  ValueId mask_floor_ = kNoValue;
+  std::set<ValueId> born_low_;         // values that a lowered node made
   std::set<ValueId> made_;             // values with a low form whose float32 form exists too
 };
 

@@ -38,9 +38,9 @@ TEST(LowerPrecision, ChainsStayLow) {
             "Cast MatMul Relu Softmax Cast Cast");
 }
 
-TEST(LowerPrecision, WhatIsKeptIsCastAround) {
+TEST(LowerPrecision, WhatIsPinnedIsCastAround) {
   PassOptions options;
-  options.keep_fp32 = {"y"};
+  options.pin_fp32 = {"y"};
   const Graph g = lowered(R"(graph "g" (%x: f32[2, 4]) -> (%z) {
     const %w: f32[4, 4] = random 1
     %a = Relu(%x)
@@ -50,14 +50,18 @@ TEST(LowerPrecision, WhatIsKeptIsCastAround) {
   EXPECT_EQ(ops_of(g), "Cast Relu Cast MatMul Cast Relu Cast");
 }
 
-TEST(LowerPrecision, LargeConstantsStayFinite) {
-  const Graph g = lowered(R"(graph "g" (%x: f32[2]) -> (%y) {
-    const %c: f32[2] = [-3.4e38, 2.0]
-    %y = Mul(%x, %c)
+TEST(LowerPrecision, LargeWeightsStayFinite) {
+  const Graph g = lowered(R"(graph "g" (%x: f32[1, 2]) -> (%y) {
+    const %w: f32[2, 1] = [-3.4e38, 2.0]
+    %y = MatMul(%x, %w)
   })");
-  for (const Value& v : g.values) {
-    if (v.is_constant() && v.info.dtype == DType::f16) EXPECT_EQ(v.info.constant.at(0), -65504);
-  }
+  bool any = false;
+  for (const Value& v : g.values)
+    if (v.is_constant() && v.info.dtype == DType::f16) {
+      EXPECT_EQ(v.info.constant.at(0), -65504);
+      any = true;
+    }
+  EXPECT_TRUE(any);
 }
 
 TEST(LowerPrecision, ScalesOfResizeStayFloat) {

@@ -21,6 +21,7 @@ class CudaCompiler : public KernelCompiler {
   std::string target() const override { return cat("cuda:", chip_.name); }
   bool on_host() const override { return false; }
   std::vector<std::string> precisions() const override { return {"fp32", "tf32", "fp16", "bf16"}; }
+  Status ready() const override { return nvrtc_description().status(); }
   KernelAnswer supports(const KernelRequest& r) const override { return choose(r).second; }
   std::vector<KernelVariant> variants(const KernelRequest& r) const override {
     const Family* f = choose(r).first;
@@ -34,6 +35,7 @@ class CudaCompiler : public KernelCompiler {
     Compiled code = TRY(compile_cuda(p.source, chip_));
     KernelImage image{"cuda", p.variant, p.recipe.to_text(), {byte_tensor(code.cubin)}, std::move(p.absorbed_inputs)};
     image.host_inputs = p.recipe.value_inputs;
+    image.slow = slowness(code);
     for (Tensor& t : p.data) image.data.push_back(std::move(t));
     return image;
   }
@@ -62,7 +64,6 @@ Result<std::unique_ptr<KernelCompiler>> create_compiler(const std::string& targe
     named = *own;
   }
   const Chip chip = TRY(chip_of_target(named));
-  TRY(nvrtc_description());
   return std::unique_ptr<KernelCompiler>(std::make_unique<CudaCompiler>(chip));
 }
 

@@ -173,17 +173,17 @@ std::shared_ptr<Entry> entry_of(const std::string& key) {
   return e;
 }
 
-Status refuse_slow(const Compiled& c) {
-  for (const KernelStats& k : c.kernels)
-    if (k.spilled) return make_status(Code::no_kernel, "kernel '", k.kernel, "' spills ", k.spilled, " bytes of registers");
-  if (const size_t at = c.log.find("(C75"); at != std::string::npos) {
-    const size_t begin = c.log.rfind('\n', at) + 1;
-    return make_status(Code::no_kernel, "the assembler warns: ", c.log.substr(begin, c.log.find('\n', at) - begin));
-  }
-  return {};
-}
-
 }  // namespace
+
+std::string slowness(const Compiled& c) {
+  std::vector<std::string> found;
+  for (const KernelStats& k : c.kernels)
+    if (k.spilled) found.push_back(cat("kernel '", k.kernel, "' spills ", k.spilled, " bytes of registers"));
+  // One serialised product brings many lines; the last one says why.
+  if (const size_t at = c.log.rfind("(C75"); at != std::string::npos)
+    found.push_back(cat("the assembler warns: ", c.log.substr(at, c.log.find('\n', at) - at)));
+  return join(found, "; ");
+}
 
 std::vector<KernelStats> parse_stats(const std::string& log) {
   // ptxas info    : Compiling entry function 'relu' for 'sm_90a'
@@ -257,7 +257,7 @@ Result<Compiled> compile_cuda(const std::string& source, const Chip& chip, const
     entry->compiled.kernels = parse_stats(entry->compiled.log);
     entry->done = true;
   }
-  if (options.refuse_slow) TRY(refuse_slow(entry->compiled));
+  if (const std::string slow = options.refuse_slow ? slowness(entry->compiled) : ""; !slow.empty()) return Status(Code::no_kernel, slow);
   return entry->compiled;
 }
 

@@ -25,9 +25,7 @@ struct Compiled {
 
 struct NvrtcOptions {
   std::vector<std::string> extra;  // further options for the compiler
-  // Errors instead of slow code: spilled registers, and warnings of the assembler that instructions were serialised or
-  // hints ignored (C75xx). For variants that have an alternative.
-  bool refuse_slow = false;
+  bool refuse_slow = false;        // where slowness() finds something: for variants that have an alternative
   bool use_disk = true;            // look in the cache on disk, and leave the result there
 };
 
@@ -43,6 +41,10 @@ Result<Compiled> compile_cuda(const std::string& source, const Chip& chip, const
 using CompileCuda = Result<Compiled> (*)(const std::string& source, const Chip& chip, const NvrtcOptions& options);
 // For tests: what compile_cuda() calls from now on; null for NVRTC again.
 void replace_nvrtc(CompileCuda compile);
+
+// What the compiler could not make fast: registers that are spilled, instructions that are serialised or hints that are
+// ignored (the assembler's C75xx). "" where there is nothing.
+std::string slowness(const Compiled& c);
 
 // cuda/ of cache_folder(); empty where there is none.
 std::string compile_cache_folder();

@@ -79,6 +79,26 @@ TEST_F(Nvrtc, RefusesSpillsWhenAsked) {
   EXPECT_NE(r.status().message().find("spills"), std::string::npos);
 }
 
+TEST_F(Nvrtc, SerialisedProductsAreSlow) {
+  NEED_NVRTC;
+  // The sums are needed between two products, so each has to be waited for.
+  const std::string source = cat("/* ", getpid(), R"( */ extern "C" __global__ void f(float* p, unsigned long long a, unsigned long long b) {
+    float v[4] = {p[0], p[1], p[2], p[3]};
+    asm volatile("wgmma.fence.sync.aligned;");
+    for (int i = 0; i < 4; ++i) {
+      asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%0, %1, %2, %3}, %4, %5, 1, 1, 1, 0, 0;"
+                   : "+f"(v[0]), "+f"(v[1]), "+f"(v[2]), "+f"(v[3]) : "l"(a), "l"(b + i));
+      v[0] += 1.f;
+    }
+    asm volatile("wgmma.commit_group.sync.aligned;");
+    asm volatile("wgmma.wait_group.sync.aligned 0;");
+    for (int i = 0; i < 4; ++i) p[i] = v[i];
+  })");
+  auto r = compile_cuda(source, *chip_of_target("cuda:sm_90a"), {{}, /*refuse_slow=*/false, /*use_disk=*/false});
+  ASSERT_TRUE(r.ok()) << r.status().to_string();
+  EXPECT_NE(slowness(*r).find("serialized"), std::string::npos) << r->log;
+}
+
 TEST_F(Nvrtc, EqualTextsAreCompiledOnceByAllThreads) {
   NEED_NVRTC;
   const std::string source = cat("/* ", getpid(), " threads */", kRelu);
@@ -115,6 +135,45 @@ TEST_F(Nvrtc, CacheGivesBackWhatItGotAndSurvivesDamage) {
   write_cached(key, cubin, log);
   std::fstream(file, std::ios::in | std::ios::out | std::ios::binary).seekp(-1, std::ios::end).put('x');
   EXPECT_FALSE(read_cached(key, c, l));
+}
+
+TEST_F(Nvrtc, TheCacheDropsWhatWasUsedLongestAgo) {
+  setenv("TENON_CACHE_MIB", "1", 1);
+  const std::string large(300 * 1024, 'x');
+  std::string c, l;
+  const auto key = [](int i) { return compile_key({cat(i)}); };
+  for (int i = 0; i < 3; ++i) {
+    write_cached(key(i), large, "");
+    // As if it had been a while ago.
+    fs::last_write_time(folder / "cuda" / key(i), fs::file_time_type::clock::now() - std::chrono::hours(10 - i));
+  }
+  EXPECT_EQ(compile_cache_state().files, 3);
+  EXPECT_TRUE(read_cached(key(0), c, l));  // used again
+  write_cached(key(3), large, "");
+  EXPECT_TRUE(read_cached(key(0), c, l));
+  EXPECT_FALSE(read_cached(key(1), c, l));
+  EXPECT_TRUE(read_cached(key(2), c, l));
+  EXPECT_TRUE(read_cached(key(3), c, l));
+  EXPECT_LE(compile_cache_state().bytes, int64_t(1) << 20);
+  // Many threads at once, each with files of its own; nothing of it fails.
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 8; ++i) {
+        std::string cubin, log;
+        write_cached(key(100 * t + i), large, "log");
+        if (read_cached(key(100 * t + i), cubin, log)) {
+          EXPECT_EQ(cubin, large);
+        }
+      }
+    });
+  for (std::thread& t : threads) t.join();
+  EXPECT_LE(compile_cache_state().bytes, int64_t(1) << 20);
+  setenv("TENON_CACHE_MIB", "0", 1);  // no limit
+  for (int i = 0; i < 6; ++i) write_cached(key(i), large, "");
+  for (int i = 0; i < 6; ++i) EXPECT_TRUE(read_cached(key(i), c, l));
+  unsetenv("TENON_CACHE_MIB");
+  EXPECT_EQ(compile_cache_state().limit, int64_t(1) << 30);
 }
 
 TEST_F(Nvrtc, ACacheThatCannotBeWrittenIsNoError) {

@@ -96,19 +96,37 @@ static Result<AttentionProblem> of_microsoft(const KernelRequest& r, const Opera
   return p;
 }
 
-static Result<Program> generate(const KernelRequest& r, const Chip& chip) {
+static Result<AttentionProblem> problem_of(const KernelRequest& r, const OperandDims& dims) {
   const DType t = type_of(r, 0);
   if (t != DType::f32 && t != DType::f16 && t != DType::bf16) return unsupported("no kernel for ", name(t));
-  const OperandDims dims = TRY(OperandDims::of(r));
   AttentionProblem p = TRY(op_is(r.node, "Attention") ? of_onnx(r, dims) : of_microsoft(r, dims));
   p.type = t;
   p.tf32 = t == DType::f32 && r.tf32;
+  p.likely = dims.likely();
+  return p;
+}
+
+static bool on_tensor_cores(const AttentionProblem& p) { return p.type != DType::f32 || p.tf32; }
+
+static Result<Program> generate(const KernelRequest& r, const Chip& chip) {
+  const OperandDims dims = TRY(OperandDims::of(r));
+  const AttentionProblem p = TRY(problem_of(r, dims));
   Program program;
   TRY(index_with_32_bits(program.recipe, dims, r));
-  TRY(t == DType::f32 && !p.tf32 ? write_attention_simt(p, chip, program) : write_attention_mma(p, chip, program));
+  TRY(on_tensor_cores(p) ? write_attention_mma(p, chip, r.variant, program) : write_attention_simt(p, chip, program));
   return program;
 }
 
-extern const Family kAttention{"attention", concerns, can_generate<generate>, generate};
+static std::vector<KernelVariant> variants(const KernelRequest& r, const Chip& chip) {
+  const auto dims = OperandDims::of(r);
+  if (!dims.ok()) return {};
+  const auto p = problem_of(r, *dims);
+  std::vector<KernelVariant> out;
+  if (p.ok() && on_tensor_cores(*p))
+    for (const std::string& name : attention_variants(*p, chip)) out.push_back({name, 0});
+  return out;
+}
+
+extern const Family kAttention{"attention", concerns, can_generate<generate>, generate, variants};
 
 }  // namespace tenon::cuda

@@ -29,6 +29,8 @@ struct AttentionProblem {
   bool causal = false;
   int64_t left = -1, right = -1;  // how far a query sees; -1: all
 
+  std::map<std::string, int64_t> likely;  // OperandDims::likely()
+
   // Scores only have to be scaled, which the exponential does.
   bool plain() const { return mask < 0 && softcap <= 0 && scale > 0; }
   // What a query sees depends on where it stands.
@@ -59,7 +61,9 @@ std::string softmax_step(const AttentionProblem& p, Holes holes);
 // The launch of a kernel made with the frame.
 KernelLaunch attention_launch(KernelWriter& k, const AttentionProblem& p, const AttentionTile& t, int64_t shared);
 
-Status write_attention_mma(const AttentionProblem& p, const Chip& chip, Program& out);   // f16, bf16, f32 in tf32
+// f16, bf16, f32 in tf32. `variant`: one of the names, the own choice first; empty: that.
+Status write_attention_mma(const AttentionProblem& p, const Chip& chip, const std::string& variant, Program& out);
+std::vector<std::string> attention_variants(const AttentionProblem& p, const Chip& chip);
 Status write_attention_simt(const AttentionProblem& p, const Chip& chip, Program& out);  // f32
 
 }  // namespace tenon::cuda

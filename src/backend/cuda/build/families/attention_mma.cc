@@ -12,6 +12,7 @@ namespace {
 
 struct MmaTile : AttentionTile {
   int m = 2;  // of 16 queries a warp
+  bool hold = false;  // the queries stay in registers
   int bytes = 2, chunk = 8;  // of an element; elements of 16 bytes
   int dp = 64, vp = 64;  // head sizes rounded up
   int q_pitch() const { return dp + chunk; }
@@ -21,19 +22,46 @@ struct MmaTile : AttentionTile {
   int64_t shared() const { return bytes * (int64_t(q_elements()) + int64_t(bn) * (q_pitch() + v_pitch())); }
 };
 
-MmaTile choose_tile(const AttentionProblem& p, const Chip& chip) {
-  MmaTile t;
-  if (p.tf32) t.bytes = 4, t.chunk = 4;
-  t.dp = (p.head + 2 * t.chunk - 1) / (2 * t.chunk) * 2 * t.chunk, t.vp = (p.v_head + 15) / 16 * 16;
-  const int wide = std::max(t.dp, t.vp);
-  // 32 queries a warp read shared memory half as often, but must fit into registers and leave enough blocks.
-  t.m = wide <= (p.tf32 ? 64 : 128) ? 2 : 1;
-  const Dim blocks = blocks_for(p.q_len, 128) * p.heads * p.batch;
-  if (p.q_len.is_const() && (p.q_len.constant() <= 64 || (blocks.is_const() && blocks.constant() < chip.multiprocessors))) t.m = 1;
-  const bool simple = p.plain() && !p.ranged() && chip.major >= 9;
-  t.bn = wide <= (p.tf32 ? 32 : 64) || (wide <= 128 && simple && !p.tf32) ? 64 : 32;
-  t.bm = 64 * t.m, t.threads = 128;
-  return t;
+// Registers that a thread needs, by what was seen of the compiler.
+int registers(const AttentionProblem& p, const MmaTile& t) {
+  const int addresses = p.mask < 0 ? 40 : p.mask_len.is_const() ? 55 : 70;
+  return t.m * (t.vp + t.bn) / 2 + (t.hold ? t.m * t.dp * t.bytes / 8 : 4 * t.m) + addresses + (p.ranged() ? 10 : 0);
+}
+
+// The own choice first.
+std::vector<MmaTile> choose_tiles(const AttentionProblem& p, const Chip& chip) {
+  // 32 queries a warp read shared memory half as often, but need registers for them; more warps hide more.
+  constexpr int kShapes[][3] = {{2, 4, 64}, {2, 4, 32}, {1, 4, 64}, {1, 8, 64}, {1, 4, 32}, {1, 8, 32}, {1, 4, 128}, {1, 8, 128}};
+  const auto size = [&](const Dim& d) {
+    const auto n = d.eval([&](const std::string& symbol) {
+      const auto it = p.likely.find(symbol);
+      return it == p.likely.end() ? std::nullopt : std::optional(it->second);
+    });
+    return n ? *n : int64_t(1) << 20;  // whoever does not say has many
+  };
+  const int64_t rows = size(p.q_len), keys = size(p.kv_len), heads = size(p.heads * p.batch);
+  std::vector<MmaTile> all;
+  for (const auto& [m, warps, bn] : kShapes) {
+    MmaTile t;
+    if (p.tf32) t.bytes = 4, t.chunk = 4;
+    t.dp = (p.head + 2 * t.chunk - 1) / (2 * t.chunk) * 2 * t.chunk, t.vp = (p.v_head + 15) / 16 * 16;
+    t.m = m, t.bn = bn, t.bm = 16 * m * warps, t.threads = 32 * warps;
+    t.hold = m * t.dp * t.bytes <= 256;
+    if (registers(p, t) > 245) t.hold = false;
+    if (registers(p, t) > (chip.major >= 9 ? 245 : 235) || t.shared() > chip.shared_per_block) continue;
+    if (!all.empty() && ((t.bm > 64 && t.bm >= 2 * rows) || (bn > 64 && bn >= 2 * keys))) continue;
+    all.push_back(t);
+  }
+  // Few queries, or few blocks: the smaller tile.
+  const auto first = std::find_if(all.begin(), all.end(), [&](const MmaTile& t) {
+    return t.bm <= 64 || (rows > 64 && (rows + t.bm - 1) / t.bm * heads >= chip.multiprocessors);
+  });
+  if (first != all.end()) std::rotate(all.begin(), first, first + 1);
+  return all;
+}
+
+std::string variant_name(const AttentionProblem& p, const MmaTile& t) {
+  return cat(p.tf32 ? "attention.tf32." : "attention.mma.", t.bm, "x", t.bn, t.m == 1 && t.bm > 64 ? ".w8" : "");
 }
 
 }  // namespace
@@ -154,12 +182,19 @@ load_matrix_x4(part, q_tile + (warp * M * 16 + m * 16 + lane % 16) * Q_PITCH + (
 $ROUND}
 )";
 
-Status write_attention_mma(const AttentionProblem& p, const Chip& chip, Program& out) {
-  const MmaTile t = choose_tile(p, chip);
-  if (p.tf32 && t.shared() > chip.shared_per_block) return write_attention_simt(p, chip, out);
-  if (t.shared() > chip.shared_per_block) return unsupported("heads of size ", std::max(p.head, p.v_head), " need more shared memory than ", chip.name, " has");
-  // The queries stay in registers, unless the addresses of masks need those.
-  const bool hold = t.m * t.dp * t.bytes <= (p.mask >= 0 && !p.mask_len.is_const() ? 128 : 256);
+std::vector<std::string> attention_variants(const AttentionProblem& p, const Chip& chip) {
+  std::vector<std::string> names;
+  for (const MmaTile& t : choose_tiles(p, chip)) names.push_back(variant_name(p, t));
+  return names;
+}
+
+Status write_attention_mma(const AttentionProblem& p, const Chip& chip, const std::string& variant, Program& out) {
+  const std::vector<MmaTile> all = choose_tiles(p, chip);
+  const auto named = std::find_if(all.begin(), all.end(), [&](const MmaTile& t) { return variant.empty() || variant_name(p, t) == variant; });
+  if (named == all.end() && !variant.empty()) return make_status(Code::no_kernel, "there is no variant '", escape(variant), "'");
+  if (named == all.end() && p.tf32) return write_attention_simt(p, chip, out);
+  if (named == all.end()) return unsupported("heads of size ", std::max(p.head, p.v_head), " need more shared memory than ", chip.name, " has");
+  const MmaTile& t = *named;
   KernelWriter k("attention", t.threads);
   const std::string element = p.tf32 ? "float" : "unsigned short";
   k.body = attention_frame(k, p, t, element);
@@ -181,12 +216,12 @@ float o[M][VP / 8][4] = {}, top[M][2], sum[M][2] = {};
 UNROLL
 for (int m = 0; m < M; ++m) top[m][0] = top[m][1] = -INFINITE;
 )", h);
-  if (hold)
+  if (t.hold)
     k.body += cat("copy_async_wait<0>();\n__syncthreads();\nunsigned q_part[DP / (2 * CHUNK)][M][4];\nUNROLL\nfor (int d = 0; d < DP / (2 * CHUNK); ++d) {\n",
                   fill(kQueries, {{"AT", "[d]"}, {"ROUND", round}}), "}\n");
-  h["QPART"] = hold ? "" : cat("unsigned q_part[M][4];\n", fill(kQueries, {{"AT", ""}, {"ROUND", round}}));
+  h["QPART"] = t.hold ? "" : cat("unsigned q_part[M][4];\n", fill(kQueries, {{"AT", ""}, {"ROUND", round}}));
   h["VALUES"] = fill(p.tf32 ? kValues32 : kValues16, h);
-  h["QAT"] = hold ? "q_part[d][m]" : "q_part[m]";
+  h["QAT"] = t.hold ? "q_part[d][m]" : "q_part[m]";
   h["SOFTMAX"] = softmax_step(p, {{"TOP", "top[m][r]"}, {"SUM", "sum[m][r]"}, {"COUNT", "COLS / 4"}, {"SCORE", "s[m][j / 2][2 * r + j % 2]"}, {"REDUCE", "4"}});
   const auto tile = [&](int cols, bool whole) {
     Holes g = h;
@@ -222,7 +257,7 @@ const int r = i / ACROSS, c = i % ACROSS * Y_VEC;
 if (warp_row + r < QUERIES) store_vec(y + (warp_row + r) * Y_ROW + c, load_vec<Y_VEC>(q_tile + (warp * M * 16 + r) * V_PITCH + c));
 }
 )", h);
-  out.variant = cat(p.tf32 ? "attention.tf32." : "attention.mma.", t.bm, "x", t.bn);
+  out.variant = variant_name(p, t);
   out.source = cat(kAttentionHelpers, k.text());
   out.recipe.launches = {attention_launch(k, p, t, t.shared())};
   return {};

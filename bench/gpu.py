@@ -127,7 +127,7 @@ def time_tenon(options, stripped, batch, clock, log):
     shapes = [f"--shape={n}:{'x'.join(map(str, s))}" for n, s in known.shapes(batch).items()]
     begin = time.monotonic()
     engine = ROOT / "build/gpu.engine"
-    code, _ = run([BIN / "tenon", "build", path, "-o", engine, "--device", options.device, "--precision", "fp16", *shapes], clock, log)
+    code, _ = run([BIN / "tenon", "build", path, "-o", engine, "--device", options.device, "--precision", "fp16", *([] if options.effort is None else ["--effort", options.effort]), *shapes], clock, log)
     built = time.monotonic() - begin
     if code != 0:
         return {"error": f"build: exit {code}"}
@@ -181,6 +181,7 @@ def main():
     cli.add_argument("--sanitizer-seconds", type=float, default=150, help="for each of its tools")
     cli.add_argument("--precisions", default="fp32,tf32,fp16,bf16")
     cli.add_argument("--batches", default="1,32")
+    cli.add_argument("--effort", type=int, help="of tenon build, in the stage `speed`; by default its own")
     cli.add_argument("--no-peers", action="store_true")
     options = cli.parse_args()
     options.precisions = options.precisions.split(",")

@@ -110,6 +110,7 @@ static std::string summary(const BuildResult& r, const std::string& path, double
   if (!kept.nodes.empty()) out += cat("  ", counted(int64_t(kept.nodes.size()), "node"), " kept in fp32:\n");
   for (const std::string& line : kept.lines) out += cat("    ", line, "\n");
   if (starts_with(kept.observed, "none")) out += cat("  ranges     not observed, ", kept.observed.substr(6), "\n");
+  if (!kept.rounding.empty()) out += cat("  rounding   ", kept.rounding, "\n");
   const size_t fallbacks = list_fallbacks(c).size();
   if (fallbacks) out += cat("  ", counted(int64_t(fallbacks), "node"), " without a kernel of the device:\n");
   for (const std::string& f : summarize_fallbacks(c)) out += cat("    ", f, "\n");

@@ -256,6 +256,7 @@ static Status inspect_engine(const Options& o, const std::string& path, const st
   const KeptSummary kept = summarize_kept(c.report);
   for (const std::string& line : kept.lines) print_line("  in fp32    ", line);
   if (starts_with(kept.observed, "none")) print_line("  ranges     not observed, ", escape(kept.observed.substr(6)));
+  if (!kept.rounding.empty()) print_line("  rounding   ", escape(kept.rounding));
   if (fallbacks.empty()) print_line("  fallbacks  none");
   for (const std::string& f : summarize_fallbacks(c)) print_line("  fallback   ", f);
   if (o.has("memory")) print_memory(c.graph, c.steps, c.profiles), print_places(c);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <thread>
 
-#include "calibration/host_kernels.h"
 #include "calibration/work.h"
 #include "ir/interpreter.h"
 #include "passes/layout/channels_last.h"
@@ -26,7 +25,7 @@ static double packing(const Graph& graph) {
   return weights * kPackingCost;
 }
 
-static double estimate(const Graph& graph, const HostKernels& kernels, const std::vector<Tensor>& sample) {
+double run_work(const Graph& graph, const HostKernels& kernels, const std::vector<Tensor>& sample) {
   std::vector<Shape> shapes;
   for (const Tensor& t : sample) shapes.push_back(t.shape());
   const auto symbols = input_symbols(graph, shapes);
@@ -44,7 +43,7 @@ Result<ValueRanges> observe(const Graph& given, std::span<const std::vector<Tens
   double work = packing(graph);
   for (const std::vector<Tensor>& sample : samples) {
     if (sample.size() != graph.inputs.size()) return invalid_argument("the graph takes ", graph.inputs.size(), " inputs, a sample has ", sample.size());
-    const double more = estimate(graph, *kernels, sample);
+    const double more = run_work(graph, *kernels, sample);
     if (work + more > options.most_work) continue;
     work += more;
     affordable.push_back(&sample);

@@ -2,7 +2,7 @@
 // scales builds on it.
 #pragma once
 
-#include "ir/graph.h"
+#include "calibration/host_kernels.h"
 #include "stats/value_range.h"
 
 namespace tenon {
@@ -19,5 +19,8 @@ struct ObserveOptions {
 // the bodies of control flow make inside is not seen. Samples that would take too long are left out. Errors: unavailable where
 // that leaves none; those of running the graph.
 Result<ValueRanges> observe(const Graph& graph, std::span<const std::vector<Tensor>> samples, const ObserveOptions& options = {});
+
+// The work of one run on a sample, in multiplications of the fast kernels: what there is none for counts many times.
+double run_work(const Graph& graph, const HostKernels& kernels, const std::vector<Tensor>& sample);
 
 }  // namespace tenon

@@ -63,6 +63,9 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   const bool tf32 = options.precision == "tf32";
   passes.has_kernel = [&](const Graph& g, const Node& node) { return compilers[0]->supports({g, node, tf32}).yes; };
   passes.observe = [&](const Graph& g) { return observe_golden(g, engine.profiles[0], out.passes.observed); };
+  passes.rounding = [&](const Graph& g, DType low, const std::vector<bool>& candidates) {
+    return round_golden(g, low, candidates, engine.profiles[0], out.passes.rounding);
+  };
   passes.kept = [&](const KeptFloat& kept) { out.passes.kept.push_back(kept); };
   if (!report("optimise", 0, 0)) return stopped;
   Graph optimized = TRY(optimize(model.graph, passes, &out.passes));

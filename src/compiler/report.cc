@@ -40,6 +40,7 @@ std::string make_report(const EngineContent& c, const PassReport& passes) {
   j["passes"] = json::array();
   for (const auto& p : passes.passes) j["passes"].push_back({{"name", p.name}, {"nodes_before", p.nodes_before}, {"nodes_after", p.nodes_after}});
   if (!passes.observed.empty()) j["observed"] = passes.observed;
+  if (!passes.rounding.empty()) j["rounding"] = passes.rounding;
   if (c.precision == "fp16" || c.precision == "bf16") {
     j["kept_float32"] = json::array();
     for (const KeptFloat& k : passes.kept)
@@ -67,10 +68,11 @@ KeptSummary summarize_kept(const std::string& report) {
   const json j = json::parse(report, nullptr, false);
   if (!j.is_object()) return out;
   if (j.contains("observed") && j["observed"].is_string()) out.observed = j["observed"];
+  if (j.contains("rounding") && j["rounding"].is_string()) out.rounding = j["rounding"];
   if (!j.contains("kept_float32") || !j["kept_float32"].is_array()) return out;
   for (const json& k : j["kept_float32"])
     out.nodes.push_back({k.value("value", ""), k.value("op", ""), k.value("origins", std::vector<std::string>()), k.value("rule", ""), k.value("why", "")});
-  for (const char* rule : {"pinned", "range", "statistics", "position"}) {
+  for (const char* rule : {"pinned", "range", "statistics", "position", "rounding"}) {
     std::vector<std::string> named;
     size_t count = 0;
     for (const KeptFloat& k : out.nodes) {

@@ -13,7 +13,7 @@ std::string make_report(const EngineContent& content, const PassReport& passes);
 struct KeptSummary {
   std::vector<std::string> lines;  // one a rule: "1 node, range: Mul 'm' (reached 1e+06 on golden inputs)"
   std::vector<KeptFloat> nodes;    // each of them
-  std::string observed;            // PassReport::observed
+  std::string observed, rounding;  // as in PassReport
 };
 KeptSummary summarize_kept(const std::string& report);
 // Fallback nodes, one line each: "NonZero 'nz': its result's size depends on data".

@@ -15,7 +15,7 @@ struct KeptFloat {
   std::string value;                 // that the reason is about
   std::string op;
   std::vector<std::string> origins;  // the ONNX nodes
-  std::string rule;                  // pinned, range, position or statistics
+  std::string rule;                  // pinned, range, position, statistics or rounding
   std::string why;                   // "reached 1e+06 on golden inputs"
 };
 
@@ -29,6 +29,9 @@ struct PassOptions {
   std::vector<std::string> pin_fp32;
   // Tells what numbers the float values of the graph take on examples. Asked once, with precision fp16, if at all.
   std::function<ValueRanges(const Graph& g)> observe;
+  // Tells which of the candidates, by node, have to stay float32 so that rounding the others to `low` does not move the
+  // graph's outputs far: how far the node alone moves them, 0 for those that need not stay. Asked last, if at all.
+  std::function<std::vector<double>(const Graph& g, DType low, const std::vector<bool>& candidates)> rounding;
   // Called with each node that stays float32.
   std::function<void(const KeptFloat& kept)> kept;
   // Whether the device has a kernel for a node, of a graph that may hold nothing else: asked before several nodes become one
@@ -47,6 +50,7 @@ struct PassReport {
   std::vector<Entry> passes;
   std::vector<KeptFloat> kept;
   std::string observed;  // what the numbers of values were seen on, or why they were not; empty: nobody asked
+  std::string rounding;  // how far rounding moves the outputs, or why that is not known; empty: nobody asked
 };
 
 struct Pass {

@@ -33,7 +33,9 @@ std::vector<Node> found(const std::string& text, size_t count = 1) {
   for (const Node& n : g.nodes)
     if (n.op->name == "Attention") out.push_back(n);
   EXPECT_EQ(out.size(), count) << print(g);
-  if (count) EXPECT_EQ(ops_of(g).find("Softmax"), std::string::npos) << print(g);
+  if (count) {
+    EXPECT_EQ(ops_of(g).find("Softmax"), std::string::npos) << print(g);
+  }
   return out;
 }
 

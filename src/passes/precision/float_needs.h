@@ -1,10 +1,11 @@
-// What must stay float32 where the rest moves to fp16 or bf16, and why. Four rules, each in a file of its own, and the pins
-// of the user:
+// What must stay float32 where the rest moves to fp16 or bf16, and why. Four rules, three of them in files of their own, and
+// the pins of the user:
 //
 //   pinned       PassOptions::pin_fp32 names the node
 //   range        a number is beyond what the type holds (range_needs.cc): seen on golden inputs, or told by intervals
 //   position     which element, index or place is taken hangs on the last bits (position_needs.cc)
 //   statistics   sums, variances and guards that are tiny by nature (statistics_needs.cc)
+//   rounding     with the nodes that the others leave, the answers would move too far (PassOptions::rounding measures)
 #pragma once
 
 #include "ir/graph.h"

@@ -19,9 +19,10 @@ const Param* param_at(const std::vector<Param>& params, size_t i) {
 class LowerPrecision {
  public:
   LowerPrecision(Graph g, DType low, const PassOptions& options)
-      : g_(std::move(g)), low_(low), needs_(find_float_needs(g_, low, options)), kept_(options.kept) {}
+      : g_(std::move(g)), low_(low), needs_(find_float_needs(g_, low, options)), kept_(options.kept), rounding_(options.rounding) {}
 
   Result<Graph> run() {
+    add_rounding_needs();
     std::vector<Node> nodes = std::move(g_.nodes);
     g_.nodes.clear();
     for (size_t n = 0; n < nodes.size(); ++n) {
@@ -66,6 +67,20 @@ class LowerPrecision {
       if (!p || moving.find(p->type_var) == std::string::npos) return false;
     }
     return true;
+  }
+
+  void add_rounding_needs() {
+    if (!rounding_) return;
+    std::vector<bool> candidates;
+    for (size_t n = 0; n < g_.nodes.size(); ++n)
+      candidates.push_back(!needs_.nodes[n] && !needs_.saturates[n] && !g_.nodes[n].op->view && takes_low(g_.nodes[n]));
+    const std::vector<double> moved = rounding_(g_, low_, candidates);
+    char text[64];
+    for (size_t n = 0; n < moved.size(); ++n) {
+      if (moved[n] <= 0) continue;
+      std::snprintf(text, sizeof text, "its rounding moves the outputs by %.1e", moved[n]);
+      needs_.nodes[n] = {"rounding", text};
+    }
   }
 
   // Whether a result has this type variable too.
@@ -160,8 +175,9 @@ class LowerPrecision {
 
   Graph g_;
   const DType low_;
-  const FloatNeeds needs_;
+  FloatNeeds needs_;
   const std::function<void(const KeptFloat&)> kept_;
+  const decltype(PassOptions::rounding) rounding_;
   std::map<ValueId, ValueId> low_of_;  // float32 value -> its low form
   std::map<ValueId, ValueId> masked_of_;  // float32 value -> its masked form, where that is another
   ValueId mask_floor_ = kNoValue;

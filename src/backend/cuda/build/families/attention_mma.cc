@@ -24,7 +24,7 @@ struct MmaTile : AttentionTile {
 
 // Registers that a thread needs, by what was seen of the compiler.
 int registers(const AttentionProblem& p, const MmaTile& t) {
-  const int addresses = p.mask < 0 ? 40 : p.mask_len.is_const() ? 55 : 70;
+  const int addresses = p.mask < 0 ? 40 : p.mask_len.is_const() ? 55 : 90;
   return t.m * (t.vp + t.bn) / 2 + (t.hold ? t.m * t.dp * t.bytes / 8 : 4 * t.m) + addresses + (p.ranged() ? 10 : 0);
 }
 
@@ -48,6 +48,7 @@ std::vector<MmaTile> choose_tiles(const AttentionProblem& p, const Chip& chip) {
     t.m = m, t.bn = bn, t.bm = 16 * m * warps, t.threads = 32 * warps;
     t.hold = m * t.dp * t.bytes <= 256;
     if (registers(p, t) > 245) t.hold = false;
+    if (std::max(t.dp, t.vp) > 128 && bn > 32) continue;  // the compiler spills there
     if (registers(p, t) > (chip.major >= 9 ? 245 : 235) || t.shared() > chip.shared_per_block) continue;
     if (!all.empty() && ((t.bm > 64 && t.bm >= 2 * rows) || (bn > 64 && bn >= 2 * keys))) continue;
     all.push_back(t);

@@ -10,7 +10,7 @@ struct RoundingOptions {
   int threads = 0;  // 0: one for each core
   // The most work, all runs together, in multiplications of the fast kernels: estimated and not timed, so that the same
   // build gives the same answer on a busy machine.
-  double most_work = 2e11;
+  double most_work = 5e10;
 };
 
 struct RoundingChoice {

@@ -15,9 +15,8 @@ GoldenRecord make_golden(const Graph& imported, const OptimizationProfile& profi
 // `told` says which, or why there are none.
 ValueRanges observe_golden(const Graph& g, const OptimizationProfile& profile, std::string& told);
 
-// PassOptions::rounding, on golden inputs: of the kind that observe_golden takes, and as large as the pixels of images where
-// inputs may be images. Aims at half of what the type is allowed to move answers by: 2e-2 for f16, 6e-2 for bf16. `told` says how
-// far they move before and after, or why nobody asked.
+// PassOptions::rounding, on a golden input at the profile's optimum. Answers may move by 5e-3 in f16 and 3e-2 in bf16. `told`
+// says how far they move before and after, or why nobody asked.
 std::vector<double> round_golden(const Graph& g, DType low, const std::vector<bool>& candidates, const OptimizationProfile& profile,
                                  std::string& told);
 

@@ -306,8 +306,10 @@ Status Executor::finish_outputs(Binding& b, std::vector<Tensor>& outputs, const 
     if (b.output_of[r] == int(j) && outputs[j] && targets_[j].data() == outputs[j].data()) continue;
     Tensor from = b.output_of[r] == int(j) ? targets_[j] : tensor_of(b, v);
     const bool wanted_here = from.memory() == kHostMemory || options.outputs_on_device;
-    if (!outputs[j] && wanted_here && b.held[size_t(v)] && b.held[size_t(v)].buffer().use_count() <= 2 && plan_.defined_at[r] >= 0 && !b.known[size_t(v)]) {
-      outputs[j] = from;  // made for this run alone
+    // Made for this run alone. Not so a late view of a value that the plan placed: that is in the arena, or another output.
+    if (!outputs[j] && wanted_here && b.held[size_t(v)] && b.held[size_t(v)].buffer().use_count() <= 2 && plan_.defined_at[r] >= 0 &&
+        !b.known[size_t(v)] && !b.known[r]) {
+      outputs[j] = from;
       continue;
     }
     if (!outputs[j]) outputs[j] = TRY(allocate(from.dtype(), from.shape(), wanted_here && from.memory() != kHostMemory ? Place::device : Place::host));

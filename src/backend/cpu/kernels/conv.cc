@@ -248,6 +248,7 @@ void conv_pack(const ConvDesc& d, const float* weights, float* packed) {
       igemm_pack(d.isa, k, n, w, 1, k, out);
       continue;
     }
+    if (k == 0) continue;  // there may be no weights to point into
     // [channel][tap] becomes [tap][channel].
     for (int64_t p = 0; p * t.nr() < n; ++p) {
       const int64_t cols = std::min<int64_t>(t.nr(), n - p * t.nr());

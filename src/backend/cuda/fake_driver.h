@@ -98,7 +98,7 @@ inline const Driver& driver() {
     f.copy_to_host_async = [](void* to, DevicePtr from, size_t n, StreamHandle) { return std::memcpy(to, reinterpret_cast<void*>(from), n), note("copy_to_host_async"); };
     f.copy_within_async = [](DevicePtr to, DevicePtr from, size_t n, StreamHandle) { return std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), n), note("copy_within_async"); };
     f.stream_create = [](StreamHandle* s, unsigned) {
-      static uintptr_t next = 100;
+      static uintptr_t next = 1000;  // tests name streams of their own by small numbers
       return *s = reinterpret_cast<StreamHandle>(next++), note("stream_create");
     };
     f.stream_destroy = [](StreamHandle) { return note("stream_destroy"); };

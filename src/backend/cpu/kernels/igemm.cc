@@ -250,6 +250,7 @@ int64_t igemm_packed_floats(Isa isa, int64_t k, int64_t n) {
 
 void igemm_pack_panel(const MicroTable& t, int64_t k, int64_t n, int64_t panel, const float* b,
                       int64_t row_step, int64_t col_step, float* out) {
+  if (k == 0) return;  // there may be no `b` to point into
   const int64_t n0 = panel * t.nr();
   const int64_t cols = std::min<int64_t>(t.nr(), n - n0);
   const int64_t width = div_up(cols, t.lanes) * t.lanes;

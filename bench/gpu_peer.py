@@ -4,6 +4,7 @@ replayed CUDA graph, timed with CUDA events on resident random data.
     python3 bench/gpu_peer.py resnet50:1 resnet50:128 bert_base:1 …      prints one JSON object a line
 """
 import json
+import multiprocessing
 import statistics
 import sys
 
@@ -11,15 +12,15 @@ import torch
 
 
 def network(name):
-    """(module, batch -> inputs), as exported into the zoo."""
+    """(module, batch -> inputs by name, the first under ""), as exported into the zoo."""
     import torchvision.models as vision
 
     def image(side):
-        return lambda n: (torch.randn(n, 3, side, side, device="cuda", dtype=torch.float16),)
+        return lambda n: {"": torch.randn(n, 3, side, side, device="cuda", dtype=torch.float16)}
 
     def tokens(vocabulary, length=128):
-        return lambda n: (torch.randint(0, vocabulary, (n, length), device="cuda"),
-                          torch.ones(n, length, device="cuda", dtype=torch.long))
+        return lambda n: {"input_ids": torch.randint(0, vocabulary, (n, length), device="cuda"),
+                          "attention_mask": torch.ones(n, length, device="cuda", dtype=torch.long)}
 
     classifiers = ("resnet18", "resnet50", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "vit_b_16", "swin_t",
                    "convnext_tiny")
@@ -27,6 +28,9 @@ def network(name):
         return getattr(vision, name)(weights=None), image(224)
     if name == "lraspp_mobilenet_v3":
         return vision.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None), image(320)
+    if name == "ssdlite320":
+        whole = vision.detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
+        return whole, lambda n: {"": list(torch.rand(n, 3, 320, 320, device="cuda", dtype=torch.float16))}
     import transformers as t
     if name == "bert_base":
         return t.BertModel(t.BertConfig()), tokens(30522)
@@ -41,7 +45,8 @@ def network(name):
                                                 num_attention_heads=12, use_cache=False)), tokens(32000)
     if name == "whisper_tiny_encoder":
         config = t.WhisperConfig(d_model=384, encoder_layers=4, encoder_attention_heads=6, encoder_ffn_dim=1536)
-        return t.WhisperModel(config).encoder, lambda n: (torch.randn(n, 80, 3000, device="cuda", dtype=torch.float16),)
+        features = lambda n: {"": torch.randn(n, 80, 3000, device="cuda", dtype=torch.float16)}
+        return t.WhisperModel(config).encoder, features
     if name == "segformer_b0":
         return t.SegformerForSemanticSegmentation(t.SegformerConfig(num_labels=150)), image(512)
     raise KeyError(f"no PyTorch twin of {name}")
@@ -81,24 +86,33 @@ def graphed(run):
 
 
 def measure(name, batch):
+    """Times and memory of each form; memory is the most that tensors took, weights included, the driver's own left out."""
     module, make = network(name)
     module = module.half().cuda().eval()
     inputs = make(batch)
-    out = {"model": name, "batch": batch, "ms": {}}
+    out = {"model": name, "batch": batch, "ms": {}, "memory_mib": {}}
+
+    def add(form, run):
+        torch.cuda.reset_peak_memory_stats()
+        out["ms"][form] = median_ms(run)
+        out["memory_mib"][form] = torch.cuda.max_memory_allocated() / 2**20
+
     with torch.inference_mode():
-        forms = {"eager": (module, inputs)}
-        if inputs[0].dim() == 4:
-            forms["channels_last"] = (module.to(memory_format=torch.channels_last),
-                                      tuple(x.to(memory_format=torch.channels_last) for x in inputs))
-        for form, (m, x) in forms.items():
-            run = lambda m=m, x=x: m(*x)
-            out["ms"][form] = median_ms(run)
+        forms = ["eager"]
+        if any(torch.is_tensor(x) and x.dim() == 4 for x in inputs.values()):
+            forms.append("channels_last")
+        for form in forms:
+            if form == "channels_last":
+                module = module.to(memory_format=torch.channels_last)
+                inputs = {k: x.to(memory_format=torch.channels_last) for k, x in inputs.items()}
+            run = lambda: module(*(x for k, x in inputs.items() if not k), **{k: x for k, x in inputs.items() if k})
+            add(form, run)
             try:
-                out["ms"][form + "+graph"] = median_ms(graphed(run))
+                add(form + "+graph", graphed(run))
             except RuntimeError as e:
                 out.setdefault("notes", []).append(f"{form}: no graph: {str(e).splitlines()[0][:120]}")
     out["best_ms"] = min(out["ms"].values())
-    out["memory_mib"] = torch.cuda.max_memory_allocated() / 2**20
+    out["least_memory_mib"] = min(out["memory_mib"].values())
     return out
 
 
@@ -108,13 +122,19 @@ def gemm(n, dtype=torch.bfloat16):
     return {"gemm": n, "ms": ms, "tflops": 2 * n**3 / ms / 1e9}
 
 
+def task(name, number):
+    try:
+        found = gemm(number) if name == "gemm" else measure(name, number)
+    except Exception as e:  # one network that this PyTorch cannot make must not lose the others
+        found = {"model": name, "batch": number, "error": f"{type(e).__name__}: {str(e)[:200]}"}
+    print(json.dumps(found), flush=True)
+
+
 if __name__ == "__main__":
-    for task in sys.argv[1:]:
-        name, number = task.split(":")
-        torch.cuda.reset_peak_memory_stats()
-        try:
-            found = gemm(int(number)) if name == "gemm" else measure(name, int(number))
-        except Exception as e:  # one network that this PyTorch cannot make must not lose the others
-            found = {"model": name, "batch": int(number), "error": f"{type(e).__name__}: {str(e)[:200]}"}
-        print(json.dumps(found), flush=True)
-        torch.cuda.empty_cache()
+    import torchvision.models  # noqa: F401 before forking, so that it is loaded once
+    # A process for each network: what one leaves on the GPU would count as the next one's.
+    processes = multiprocessing.get_context("fork")
+    for name, number in (t.split(":") for t in sys.argv[1:]):
+        child = processes.Process(target=task, args=(name, int(number)))
+        child.start()
+        child.join()

@@ -225,6 +225,32 @@ TEST_F(DeviceApi, TwoGpusAtOnce) {
   expect_near(got[1], want);
 }
 
+// Large enough that the driver unmaps it at once when it is freed.
+constexpr int64_t kManyImages = 1 << 20;
+
+// In a process of its own, since it ends what a process has on the GPU.
+void fault_and_live(ExecutionContext c) {
+  const size_t bytes = size_t(kManyImages) * sizeof kTwoDigits / 2;
+  {
+    Gpu gpu(0);
+    if (!c.set_input_shape("image", {kManyImages, 1, 8, 8}).ok() || !c.set_address("image", gpu.allocate(bytes), bytes).ok()) std::exit(2);
+  }
+  std::vector<float> y(size_t(kManyImages) * 10);
+  if (!c.set_address("probability", y.data()).ok()) std::exit(3);
+  for (int i = 0; i < 2; ++i) {
+    Status s = c.enqueue();
+    if (s.ok()) s = c.synchronize();
+    std::fprintf(stderr, "%s\n", s.to_string().c_str());
+    if (s.ok()) std::exit(4);
+  }
+  std::exit(0);
+}
+
+TEST_F(DeviceApi, AFaultNamesNodesAndTheProcessLives) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(fault_and_live(context()), testing::ExitedWithCode(0), "Conv '");
+}
+
 TEST_F(DeviceApi, AGpuThatIsNotThere) {
   const Status load = Runtime(9).load(*file).status(), build = Builder("cuda:9").parse(kModel).build().status();
   for (const Status& s : {load, build}) {

@@ -2,7 +2,7 @@
 fuzz_seconds=${TENON_FUZZ_SECONDS:-10}
 
 stage_fuzz() {
-  scripts/build fuzz || return
+  scripts/build fuzz fuzz_targets || return
   local target name seeds failed=0 cases=""
   for target in build/fuzz/bin/*_fuzz; do
     [ -x "$target" ] || continue

@@ -29,16 +29,19 @@ int free(DevicePtr p) {
   for (DriverStream* s : gpu().streams) drain(*s);  // the driver waits for whatever may use it
   return !p || gpu().memory->release(address(p)) ? 0 : kInvalidValue;
 }
-int pointer_attribute(void* value, int attribute, DevicePtr p) {
+int pointer_attributes(unsigned n, int* attributes, void** values, DevicePtr p) {
   if (no_context()) return kNoContext;
   const int owner = gpu().memory->owner_of(address(p));
-  if (owner < 0 && !is_pinned(address(p))) return kInvalidValue;
-  switch (attribute) {
-    case kPointerMemoryType: *static_cast<unsigned*>(value) = owner < 0 ? kMemoryOfHost : kMemoryOfDevice; return 0;
-    case kPointerIsManaged: *static_cast<unsigned*>(value) = 0; return 0;
-    case kPointerOrdinal: *static_cast<int*>(value) = std::max(owner, 0); return 0;
-    default: return kInvalidValue;
+  const unsigned type = owner >= 0 ? kMemoryOfDevice : is_pinned(address(p)) ? kMemoryOfHost : 0;
+  for (unsigned i = 0; i < n; ++i) {
+    switch (attributes[i]) {
+      case kPointerMemoryType: *static_cast<unsigned*>(values[i]) = type; break;
+      case kPointerIsManaged: *static_cast<unsigned*>(values[i]) = 0; break;
+      case kPointerOrdinal: *static_cast<int*>(values[i]) = std::max(owner, 0); break;
+      default: return kInvalidValue;
+    }
   }
+  return 0;
 }
 int host_alloc(void** p, size_t bytes, unsigned) {
   *p = std::aligned_alloc(4096, (std::max<size_t>(bytes, 1) + 4095) / 4096 * 4096);

@@ -130,12 +130,13 @@ Result<MemoryId> CudaDevice::owner_of(const void* address) const {
   Current current(*this);
   const auto at = reinterpret_cast<DevicePtr>(address);
   unsigned type = 0, managed = 0;
-  // The driver does not know ordinary memory of the host.
-  if (driver_.pointer_attribute(&type, kPointerMemoryType, at) != 0 || type == 0) return kHostMemory;
-  if (driver_.pointer_attribute(&managed, kPointerIsManaged, at) == 0 && managed) return memory_id_;  // every GPU reaches it
-  if (type == kMemoryOfHost) return kHostMemory;
   int ordinal = ordinal_;
-  driver_.pointer_attribute(&ordinal, kPointerOrdinal, at);
+  int attributes[] = {kPointerMemoryType, kPointerIsManaged, kPointerOrdinal};
+  void* values[] = {&type, &managed, &ordinal};
+  // Ordinary memory of the host, which the driver does not know, has type 0. (Asking for one attribute is an error then.)
+  if (driver_.pointer_attributes(3, attributes, values, at) != 0 || type == 0) return kHostMemory;
+  if (managed) return memory_id_;  // every GPU reaches it
+  if (type == kMemoryOfHost) return kHostMemory;
   if (ordinal != ordinal_)
     return Status(Code::invalid_argument, cat("the memory is of GPU ", ordinal, ", the engine runs on GPU ", ordinal_),
                   cat("copy it to GPU ", ordinal_, ", or open the engine on GPU ", ordinal));
@@ -191,7 +192,7 @@ Status CudaDevice::copy(Stream& stream, void* to, const void* from, int64_t byte
     case Copy::device_to_host: error = driver_.copy_to_host_async(to, b, size, s.active()); break;
     case Copy::device_to_device: error = driver_.copy_within_async(a, b, size, s.active()); break;
   }
-  if (error) return failed(error, cat("copy ", human_bytes(uint64_t(bytes))));
+  if (error) return s.failed(error, cat("copy ", human_bytes(uint64_t(bytes))));
   s.issued(nullptr);
   // The driver stages ordinary memory before it returns, unless the GPU reads it by itself.
   if (direction == Copy::host_to_device && gpu_.pageable_access && !is_staging(from)) return s.synchronize();

@@ -46,7 +46,7 @@ struct LaunchConfig {
 };
 static_assert(sizeof(LaunchAttribute) == 72 && sizeof(LaunchConfig) == 56);
 constexpr int kAttributeCluster = 4, kAttributeProgrammatic = 6;                            // LaunchAttribute::id
-constexpr int kPointerMemoryType = 2, kPointerIsManaged = 8, kPointerOrdinal = 9;           // pointer_attribute
+constexpr int kPointerMemoryType = 2, kPointerIsManaged = 8, kPointerOrdinal = 9;           // pointer_attributes
 constexpr unsigned kMemoryOfHost = 1, kMemoryOfDevice = 2;                                  // kPointerMemoryType
 constexpr int kClockRate = 13, kMultiprocessors = 16, kMemoryClockRate = 36, kMemoryBusWidth = 37, kCapabilityMajor = 75,
               kCapabilityMinor = 76, kPageableAccess = 88, kSharedPerBlock = 97;                 // device_attribute
@@ -74,7 +74,7 @@ constexpr int kErrorOutOfMemory = 2, kErrorNoDevice = 100, kErrorInvalidImage = 
   X(synchronize_context, cuCtxSynchronize, ())                                                                     \
   X(alloc, cuMemAlloc_v2, (DevicePtr * address, size_t bytes))                                                     \
   X(free, cuMemFree_v2, (DevicePtr address))                                                                       \
-  X(pointer_attribute, cuPointerGetAttribute, (void* value, int attribute, DevicePtr address))                     \
+  X(pointer_attributes, cuPointerGetAttributes, (unsigned count, int* attributes, void** values, DevicePtr address))  \
   X(host_alloc, cuMemHostAlloc, (void** address, size_t bytes, unsigned flags))                                    \
   X(host_free, cuMemFreeHost, (void* address))                                                                     \
   X(copy_to_device, cuMemcpyHtoD_v2, (DevicePtr to, const void* from, size_t bytes))                               \

@@ -85,10 +85,11 @@ inline const Driver& driver() {
       std::free(reinterpret_cast<void*>(p));
       return note("free");
     };
-    f.pointer_attribute = [](void* value, int what, DevicePtr p) {
+    f.pointer_attributes = [](unsigned n, int* what, void** values, DevicePtr p) {
       auto it = blocks().upper_bound(p);
-      if (it == blocks().begin() || p >= std::prev(it)->first + std::prev(it)->second) return 1;
-      *static_cast<int*>(value) = what == kPointerMemoryType ? int(kMemoryOfDevice) : what == kPointerOrdinal ? state().owner : 0;
+      const bool known = it != blocks().begin() && p < std::prev(it)->first + std::prev(it)->second;
+      for (unsigned i = 0; i < n; ++i)
+        *static_cast<int*>(values[i]) = !known ? 0 : what[i] == kPointerMemoryType ? int(kMemoryOfDevice) : what[i] == kPointerOrdinal ? state().owner : 0;
       return 0;
     };
     f.host_alloc = [](void** p, size_t bytes, unsigned) { return *p = std::malloc(bytes), note("host_alloc"); };

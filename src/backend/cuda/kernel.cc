@@ -129,7 +129,7 @@ class CudaLaunch : public tenon::Launch {
     l.config.attributes = n ? l.attributes : nullptr;
     l.config.num_attributes = n;
     if (const int error = device_->driver().launch(&l.config, l.function, l.params.data(), nullptr))
-      return device_->failed(error, "launch a kernel");
+      return stream.failed(error, "launch a kernel");
     stream.issued(nodes_);
     return {};
   }

@@ -17,7 +17,7 @@ class CudaRecording : public Recording {
   Status replay() override {
     TRY(device_->alive());
     CudaDevice::Current current(*device_);
-    if (const int error = device_->driver().graph_launch(exec_, stream_.active())) return device_->failed(error, "replay a recording");
+    if (const int error = device_->driver().graph_launch(exec_, stream_.active())) return stream_.failed(error, "replay a recording");
     stream_.issued(nodes_);
     return {};
   }
@@ -128,6 +128,11 @@ std::string CudaStream::names_of_work() const {
     for (const std::string& name : *n) names.size() < kMost ? names.push_back(name) : void(++more);
   if (names.empty()) return "";
   return cat("; since the last wait it was given: ", join(names, ", "), more ? cat(" and ", more, " more") : "");
+}
+
+// Whichever call waits first reports a fault: a copy to ordinary memory, say.
+Status CudaStream::failed(int error, const std::string& doing) {
+  return device_->failed(error, doing, is_fatal(error) ? names_of_work() : "");
 }
 
 Status CudaStream::synchronize() {

@@ -30,6 +30,8 @@ class CudaStream : public Stream {
   bool recording() const { return recording_; }
   // To be called after each piece of work; `nodes` may be null.
   void issued(const NodeNames& nodes);
+  // A driver's error as a Status; a fault names the nodes whose work was under way.
+  Status failed(int error, const std::string& doing);
 
  private:
   CudaStream(std::shared_ptr<CudaDevice> device, StreamHandle own);

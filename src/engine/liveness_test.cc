@@ -268,8 +268,7 @@ TEST(Liveness, PartsWithoutElements) {
   EXPECT_TRUE(p.placed("w"));
 }
 
-// ---- rows apart
-// --------------------------------------------------------------------------------------------------------
+// ---- rows apart ----
 
 TEST(Liveness, RowsLieApartWhereTheKernelWritesThem) {
   const Placed p(R"(graph "g" (%x: f32[2, 3, 4], %w: f32[4, 5]) -> (%y) {

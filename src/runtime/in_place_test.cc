@@ -172,12 +172,19 @@ TEST_P(InPlace, TheArenaHoldsPartsOnce) {
   EXPECT_LT(c->executor().planned_peak(), 3 * 4096);
 }
 
-// ---- rows that lie apart
-// ----------------------------------------------------------------------------------------------
+// ---- rows that lie apart ----
 
 // The same kernels with and without rows that lie apart give the same bits; the first need less memory.
 void check_rows(std::string_view text, const std::vector<std::vector<Tensor>>& inputs, size_t kernels) {
   EngineContent content = make_content(text);
+  auto compiler = create_compiler("cpu", "").value();
+  for (size_t n = 0; n < content.steps.size();
+       ++n) {  // fused nodes too, which make_content leaves to the references
+    const KernelRequest request{content.graph, content.graph.nodes[n]};
+    if (content.steps[n].image.backend != "reference" || !compiler->supports(request).yes) continue;
+    content.steps[n] = {};
+    content.steps[n].image = compiler->compile(request).value();
+  }
   auto apart = open(content);
   size_t striding = 0;
   for (StepPlan& step : content.steps)
@@ -192,8 +199,8 @@ void check_rows(std::string_view text, const std::vector<std::vector<Tensor>>& i
         EXPECT_TRUE(y[j].identical(want[j])) << "output " << j << " at " << cat(in[0].shape());
       const bool rows =
           in[0].size() > in[0].shape().back();  // else all is one run of bytes, which any kernel writes
-      if (rows)
-        EXPECT_LT(apart->executor().planned_peak(), copied->executor().planned_peak()) << cat(in[0].shape());
+      const int64_t peak = apart->executor().planned_peak(), before = copied->executor().planned_peak();
+      EXPECT_TRUE(rows ? peak < before : peak <= before) << cat(in[0].shape());
       auto plain = interpret(content.graph, in);
       ASSERT_TRUE(plain.ok()) << plain.status().to_string();
       for (size_t j = 0; j < y.size(); ++j)

@@ -150,6 +150,51 @@ TEST(FarDevice, OutputsMayBeViewsInputsConstantsOrTheSameValue) {
   for (size_t i = 0; i < outputs.size(); ++i) EXPECT_TRUE(outputs[i].identical(want[i])) << i;
 }
 
+// Parts of results and of operands on the device, one of which has to be copied; the host's among them.
+constexpr const char* kParts = R"(graph "g" (%x: f32[n, 4], %z: f32[n, 4]) -> (%y, %q, %r) {
+  const %c: f32[1, 4] = [1.0, 2.0, 3.0, 4.0]
+  const %zero: i64[1] = [0]
+  const %one: i64[1] = [1]
+  %a = Relu(%x)
+  %b = Neg(%z)
+  %k = Concat(%a, %c, %b, %x) {axis=0}
+  %p, %q = Split(%k) {axis=0, num_outputs=2}
+  %y = Abs(%p)
+  %t = Slice(%x, %zero, %one)
+  %r = Concat(%t, %y) {axis=0}
+})";
+
+TEST(FarDevice, OperandsStandWithinEachOther) {
+  for (const std::set<std::string>& on_host : {std::set<std::string>{}, {"Neg"}, {"Relu", "Split"}, {"Concat"}, {"Slice"}}) {
+    auto f = Far::open(kParts, on_host);
+    ASSERT_TRUE(f);
+    for (int64_t n : {1, 2, 1, 7}) f->check({ramp({n, 4}), ramp({n, 4})});
+    // Inputs that are on the device, the second at an address that kernels do not take.
+    const Tensor far = f->on_device(ramp({4, 4})), x = ramp({3, 4});
+    Tensor z = Tensor::make(DType::f32, {3, 4});
+    for (int64_t i = 0; i < z.size(); ++i) z.set(i, ramp({4, 4}).at(i + 1));
+    std::vector<Tensor> outputs;
+    const Status s = f->executor->run({f->on_device(x), Tensor(DType::f32, {3, 4}, far.buffer(), 4)}, outputs);
+    ASSERT_TRUE(s.ok()) << s.to_string();
+    auto want = interpret(f->graph, {x, z}).value();
+    for (size_t j = 0; j < want.size(); ++j) EXPECT_TRUE(outputs[j].identical(want[j])) << "output " << j;
+  }
+}
+
+TEST(FarDevice, CopiesOfPartsAreRecorded) {
+  auto f = Far::open(kParts);
+  ASSERT_TRUE(f);
+  Tensor x = ramp({3, 4});
+  std::vector<Tensor> outputs = {Tensor::make(DType::f32, {5, 4}), Tensor::make(DType::f32, {5, 4}), Tensor::make(DType::f32, {6, 4})};
+  for (int run = 0; run < 4; ++run) {
+    x.set(0, run + 1);
+    ASSERT_TRUE(f->executor->run({x, x}, outputs).ok());
+    auto want = interpret(f->graph, {x, x}).value();
+    for (size_t j = 0; j < 3; ++j) EXPECT_TRUE(outputs[j].identical(want[j])) << j << " in run " << run;
+  }
+  EXPECT_EQ(f->replays(), 3);
+}
+
 TEST(FarDevice, SizesThatTheDataDecides) {
   auto f = Far::open(R"(graph "g" (%x: f32[n]) -> (%z, %v, %r) {
     %a = Relu(%x)

@@ -62,7 +62,7 @@ static Result<Trial> try_engine(const EngineContent& content, const std::vector<
 static MemoryFigures intermediates(const EngineContent& c) {
   MemoryFigures most;
   for (const OptimizationProfile& p : c.profiles) {
-    const MemoryFigures m = plan_intermediates(c.graph, p, has_maximum(p));
+    const MemoryFigures m = plan_intermediates(c.graph, c.steps, p, has_maximum(p));
     if (m.peak >= most.peak) most = m;
   }
   return most;

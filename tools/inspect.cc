@@ -64,13 +64,13 @@ static Places places(const EngineContent& c, const OptimizationProfile& p, bool 
   const std::string backend = c.target.substr(0, c.target.find(':'));
   const std::vector<bool> there = values_on_device(c.graph, c.steps, backend);
   const int64_t all = weight_bytes(c.graph, c.steps);
-  if (there.empty()) return {0, all + plan_intermediates(c.graph, p, at_maximum).peak};
+  if (there.empty()) return {0, all + plan_intermediates(c.graph, c.steps, p, at_maximum).peak};
   std::vector<bool> here = there;
   here.flip();
   // The file with all weights is mapped on the host, but what is on the device is not read from there again.
   const int64_t on_device = weight_bytes(c.graph, c.steps, backend);
-  return {on_device + plan_intermediates(c.graph, p, at_maximum, there).peak,
-          std::max<int64_t>(all - on_device, 0) + plan_intermediates(c.graph, p, at_maximum, here).peak};
+  return {on_device + plan_intermediates(c.graph, c.steps, p, at_maximum, there).peak,
+          std::max<int64_t>(all - on_device, 0) + plan_intermediates(c.graph, c.steps, p, at_maximum, here).peak};
 }
 
 static ordered_json mib_json(const Places& p) { return {{"host", double(p.host) / 1048576}, {"device", double(p.device) / 1048576}}; }
@@ -78,8 +78,8 @@ static ordered_json mib_json(const Places& p) { return {{"host", double(p.host) 
 static ordered_json memory_json(const Graph& g, const std::vector<StepPlan>& steps, const std::vector<OptimizationProfile>& profiles) {
   ordered_json j = {{"weights", weight_bytes(g, steps)}, {"profiles", ordered_json::array()}};
   for (const OptimizationProfile& p : profiles)
-    j["profiles"].push_back({{"opt", figures(plan_intermediates(g, p, false))},
-                             {"max", has_maximum(p) ? figures(plan_intermediates(g, p, true)) : ordered_json(nullptr)}});
+    j["profiles"].push_back({{"opt", figures(plan_intermediates(g, steps, p, false))},
+                             {"max", has_maximum(p) ? figures(plan_intermediates(g, steps, p, true)) : ordered_json(nullptr)}});
   return j;
 }
 
@@ -113,7 +113,7 @@ static void print_memory(const Graph& g, const std::vector<StepPlan>& steps, con
   for (const OptimizationProfile& p : profiles)
     for (bool at_maximum : {false, true}) {
       if (at_maximum && (p.dims.empty() || !has_maximum(p))) continue;
-      const MemoryFigures m = plan_intermediates(g, p, at_maximum);
+      const MemoryFigures m = plan_intermediates(g, steps, p, at_maximum);
       table.add({show_profile(p), at_maximum ? "max" : "opt", human_bytes(uint64_t(m.peak)), human_bytes(uint64_t(m.lower_bound)),
                  m.unknown ? counted(int64_t(m.unknown), "value") : "none"});
     }

@@ -24,6 +24,9 @@ struct TensorDesc {
   Shape shape;
   // The value, in host memory, where it is known before the run (a constant, or shape arithmetic); else null.
   const void* value = nullptr;
+  // Elements from a row of the last dimension to the next; 0: they follow each other. Only of an output whose kernel's
+  // image says strides_output.
+  int64_t pitch = 0;
 };
 
 // What a stream recorded, to be run again at a fraction of the cost of its single launches. The addresses are those of

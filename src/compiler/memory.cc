@@ -28,32 +28,64 @@ std::vector<bool> values_on_device(const Graph& g, const std::vector<StepPlan>& 
   return any ? out : std::vector<bool>();
 }
 
-MemoryFigures plan_intermediates(const Graph& g, const OptimizationProfile& profile, bool at_maximum, const std::vector<bool>& marked) {
+using SizeOf = Dim::Lookup;
+
+// Where the symbols tell them, and they are no absurd numbers.
+static std::vector<std::optional<Shape>> shapes_of(const Graph& g, const SizeOf& size_of) {
+  std::vector<std::optional<Shape>> out;
+  for (const Value& value : g.values) {
+    Shape shape;
+    bool known = value.info.ranked;
+    for (const Dim& d : value.info.shape) {
+      auto size = d.eval(size_of);
+      known = known && size && *size >= 0;
+      shape.push_back(size.value_or(0));
+    }
+    const int64_t elements = known ? num_elements(shape) : -1;
+    out.push_back(elements < 0 || elements > int64_t(1) << 50 ? std::nullopt : std::optional(std::move(shape)));
+  }
+  return out;
+}
+
+// Of constants and shape arithmetic, which the runtime knows too when it binds.
+static std::optional<Ints> ints_of(const Graph& g, ValueId v, const SizeOf& size_of) {
+  if (g.is_constant(v)) return g.constant(v).to_ints();
+  for (const Node& node : g.nodes)
+    if (step_kind(node) == StepKind::dims && node.outputs[0] == v) {
+      Ints out;
+      for (const std::string& text : node.attrs.strings("dims")) {
+        auto dim = Dim::parse(text);
+        auto size = dim.ok() ? dim->eval(size_of) : std::nullopt;
+        if (!size) return std::nullopt;
+        out.push_back(*size);
+      }
+      return out;
+    }
+  return std::nullopt;
+}
+
+MemoryFigures plan_intermediates(const Graph& g, const std::vector<StepPlan>& steps, const OptimizationProfile& profile, bool at_maximum,
+                                 const std::vector<bool>& marked) {
   auto size_of = [&](const std::string& symbol) -> std::optional<int64_t> {
     auto it = profile.dims.find(symbol);
     if (it == profile.dims.end()) return std::nullopt;
     return at_maximum ? it->second.max : it->second.opt;
   };
   MemoryFigures out;
-  const Liveness live = find_liveness(g);
+  const std::vector<std::optional<Shape>> shapes = shapes_of(g, size_of);
+  const Liveness live = find_liveness(g, {[&](ValueId v) { return shapes[size_t(v)] ? &*shapes[size_t(v)] : nullptr; },
+                                          [&](ValueId v) { return ints_of(g, v, size_of); },
+                                          [&](size_t n) { return steps[n].image.strides_output; }});
   std::vector<bool> elsewhere(g.values.size());  // outputs have buffers of the caller, shape arithmetic none
-  for (ValueId v : g.outputs) elsewhere[size_t(live.root[size_t(v)])] = true;
+  for (ValueId v : g.outputs)
+    if (live.whole[size_t(v)]) elsewhere[size_t(live.root[size_t(v)])] = true;
   for (const Node& node : g.nodes)
     if (step_kind(node) == StepKind::dims || (step_kind(node) == StepKind::copy && node.attrs.s("to") == "host")) elsewhere[size_t(node.outputs[0])] = true;
   std::vector<Lifetime> lifetimes;
   for (size_t v = 0; v < g.values.size(); ++v) {
     if (live.root[v] != ValueId(v) || live.defined_at[v] < 0 || elsewhere[v] || (!marked.empty() && !marked[v])) continue;
-    const ValueInfo& info = g.values[v].info;
-    Shape shape;
-    bool known = info.ranked;
-    for (const Dim& d : info.shape) {
-      auto size = d.eval(size_of);
-      known = known && size && *size >= 0;
-      shape.push_back(size.value_or(0));
-    }
-    const int64_t elements = known ? num_elements(shape) : -1;
-    if (elements < 0 || elements > int64_t(1) << 50) ++out.unknown;
-    else lifetimes.push_back({byte_size(info.dtype, elements), live.defined_at[v], live.last_use[v]});
+    if (!shapes[v]) ++out.unknown;
+    else lifetimes.push_back({byte_size(g.values[v].info.dtype, num_elements(*shapes[v])), live.defined_at[v], live.last_use[v]});
   }
   const MemoryPlan plan = plan_memory(lifetimes);
   out.peak = plan.peak;

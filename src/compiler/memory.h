@@ -17,7 +17,8 @@ std::vector<bool> values_on_device(const Graph& g, const std::vector<StepPlan>& 
 
 // Intermediate tensors of `g` at the profile's optimum or, where every range has an end, at its maximum; of all values, or of
 // those marked. What kernels need as scratch comes on top.
-MemoryFigures plan_intermediates(const Graph& g, const OptimizationProfile& profile, bool at_maximum, const std::vector<bool>& marked = {});
+MemoryFigures plan_intermediates(const Graph& g, const std::vector<StepPlan>& steps, const OptimizationProfile& profile, bool at_maximum,
+                                 const std::vector<bool>& marked = {});
 bool has_maximum(const OptimizationProfile& profile);
 // Constants of the graph and data that kernels have packed; of all steps, or of those of one backend.
 int64_t weight_bytes(const Graph& g, const std::vector<StepPlan>& steps, const std::string& backend = "");

@@ -55,8 +55,8 @@ std::string make_report(const EngineContent& c, const PassReport& passes) {
     for (const auto& [symbol, r] : p.dims)
       dims[symbol] = {{"min", r.min}, {"opt", r.opt}, {"max", r.max == kUnbounded ? json(nullptr) : json(r.max)}};
     j["profiles"].push_back({{"dims", dims}});
-    j["memory"]["profiles"].push_back({{"opt", figures_json(plan_intermediates(c.graph, p, false))},
-                                       {"max", has_maximum(p) ? figures_json(plan_intermediates(c.graph, p, true)) : json(nullptr)}});
+    j["memory"]["profiles"].push_back({{"opt", figures_json(plan_intermediates(c.graph, c.steps, p, false))},
+                                       {"max", has_maximum(p) ? figures_json(plan_intermediates(c.graph, c.steps, p, true)) : json(nullptr)}});
   }
   // Names of a model need not be UTF-8.
   return j.dump(1, ' ', false, json::error_handler_t::replace);

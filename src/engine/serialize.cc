@@ -66,6 +66,7 @@ json steps_to_json(const std::vector<StepPlan>& steps, BlobWriter& blobs) {
     if (!s.reason.empty()) j["reason"] = s.reason;
     if (!s.tactics.empty()) j["tactics"] = tactics_to_json(s.tactics);
     if (s.fallback) j["fallback"] = true;
+    if (s.image.strides_output) j["strides_output"] = true;
     if (!s.image.absorbed_inputs.empty()) j["absorbed"] = s.image.absorbed_inputs;
     for (const Tensor& t : s.image.data) j["data"].push_back(blobs.add(t));
     for (const auto& [attr, body] : s.bodies) j["bodies"][attr] = steps_to_json(body, blobs);
@@ -114,6 +115,7 @@ Result<std::vector<StepPlan>> steps_from_json(const json& j, const std::vector<T
     s.image.config = text(o, "config");
     s.reason = text(o, "reason");
     s.fallback = o.value("fallback", json(false)) == json(true);
+    s.image.strides_output = o.value("strides_output", json(false)) == json(true);
     if (auto it = o.find("tactics"); it != o.end()) s.tactics = TRY(tactics_from_json(*it));
     if (auto it = o.find("absorbed"); it != o.end() && it->is_array())
       for (const json& k : *it) {

@@ -103,6 +103,8 @@ Result<std::unique_ptr<Binding>> Executor::bind(const std::vector<Tensor>& input
       b->shape[v] = g.values[v].info.constant.shape();
     }
   for (size_t n = 0; n < g.nodes.size(); ++n) TRY(name_node(g.nodes[n], catch_bad_alloc([&] { return bind_step(*b, n); })));
+  find_places(*b);
+  for (size_t n = 0; n < g.nodes.size(); ++n) TRY(name_node(g.nodes[n], catch_bad_alloc([&] { return bind_kernel(*b, n); })));
   plan_arenas(*b);
 
   const auto is_input = [&](ValueId v) { return std::find(g.inputs.begin(), g.inputs.end(), v) != g.inputs.end(); };
@@ -118,21 +120,33 @@ Result<std::unique_ptr<Binding>> Executor::bind(const std::vector<Tensor>& input
   return b;
 }
 
+// Where values stand within each other at these shapes.
+void Executor::find_places(Binding& b) {
+  const Graph& g = plan_.graph;
+  const auto ints = [&](ValueId v) -> std::optional<Ints> {
+    const void* p = inference_value(g, b.held, v);
+    if (!p) return std::nullopt;
+    return concrete_info(g.info(v).dtype, b.shape[size_t(v)], p).constant.to_ints();
+  };
+  b.live = find_liveness(g, {[&](ValueId v) { return b.known[size_t(v)] ? &b.shape[size_t(v)] : nullptr; }, ints,
+                             [&](size_t n) { return plan_.steps[n].strides_output && !b.steps[n].late; }});
+}
+
 // Memory for roots of known shape that steps write. Those that are outputs stand in the outputs' buffers.
 void Executor::plan_arenas(Binding& b) {
   const Graph& g = plan_.graph;
   for (size_t j = 0; j < g.outputs.size(); ++j) {
-    const auto r = size_t(plan_.root[size_t(g.outputs[j])]);
-    if (plan_.defined_at[r] >= 0 && b.known[r] && b.known[size_t(g.outputs[j])] && !b.held[r] && b.output_of[r] < 0)
+    const auto r = size_t(b.live.root[size_t(g.outputs[j])]);
+    if (b.live.whole[size_t(g.outputs[j])] && b.live.defined_at[r] >= 0 && b.known[r] && b.known[size_t(g.outputs[j])] && !b.held[r] && b.output_of[r] < 0)
       b.output_of[r] = int(j);
   }
   for (const Place p : {Place::device, Place::host}) {
     std::vector<size_t> roots;
     std::vector<Lifetime> lifetimes;
     for (size_t v = 0; v < g.values.size(); ++v)
-      if (plan_.place[v] == p && plan_.root[v] == ValueId(v) && plan_.defined_at[v] >= 0 && b.known[v] && !b.held[v] && b.output_of[v] < 0) {
+      if (plan_.place[v] == p && b.live.root[v] == ValueId(v) && b.live.defined_at[v] >= 0 && b.known[v] && !b.held[v] && b.output_of[v] < 0) {
         roots.push_back(v);
-        lifetimes.push_back({byte_size(g.values[v].info.dtype, num_elements(b.shape[v])), plan_.defined_at[v], plan_.last_use[v]});
+        lifetimes.push_back({byte_size(g.values[v].info.dtype, num_elements(b.shape[v])), b.live.defined_at[v], b.live.last_use[v]});
       }
     b.memory[int(p)] = plan_memory(lifetimes);
     for (size_t k = 0; k < roots.size(); ++k) b.offset[roots[k]] = b.memory[int(p)].offsets[k];
@@ -198,17 +212,25 @@ Status Executor::bind_step(Binding& b, size_t n) {
     const Shape &from = b.shape[size_t(node.inputs[0])], &to = b.shape[size_t(node.outputs[0])];
     if (num_elements(from) != num_elements(to))
       return invalid_argument(describe(node), ": cannot show shape ", from, " as ", to);
-    return {};
   }
+  return {};
+}
 
+Status Executor::bind_kernel(Binding& b, size_t n) {
+  const Graph& g = plan_.graph;
+  const LoadedStep& step = plan_.steps[n];
+  const Node& node = *step.node;
+  BoundStep& bound = b.steps[n];
+  if (bound.late || step.kind != StepKind::kernel) return {};
+  bound.in.resize(node.inputs.size());
+  bound.out.resize(node.outputs.size());
+  if (b.live.placed[n]) return {};
   std::vector<TensorDesc> in, out;
   for (ValueId v : node.inputs)
     in.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], host_value(g, b.held, v)});
   for (ValueId v : node.outputs)
-    out.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)]});
+    out.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], nullptr, b.live.pitch[size_t(v)] * 8 / std::max(bits(g.info(v).dtype), 1)});
   bound.launch = TRY(step.kernel_ptr->bind(in, out, stream_of(step)));
-  bound.in.resize(in.size());
-  bound.out.resize(out.size());
   int64_t& scratch = b.scratch[int(step.place)];
   scratch = std::max(scratch, bound.launch->scratch_bytes());
   return {};

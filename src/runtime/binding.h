@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "engine/liveness.h"
 #include "engine/memory_plan.h"
 #include "runtime/plan.h"
 #include "runtime/symbols.h"
@@ -25,6 +26,7 @@ struct Binding {
   SymbolValues symbols;
   std::vector<bool> known;                 // is the shape of a value known before the run
   std::vector<Shape> shape;                // where known, and of late values during a run
+  Liveness live;                           // at these shapes: where values stand within each other, and how long
   std::vector<int64_t> offset;             // of a root in its place's arena; -1: it stands elsewhere
   std::vector<int> output_of;              // of a root: the graph output whose buffer it is written to; -1: none
   std::vector<const void*> data;           // of a value; null while unknown

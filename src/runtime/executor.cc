@@ -47,7 +47,7 @@ Result<MemoryUse> Executor::memory_for(const std::vector<Shape>& input_shapes, c
   MemoryUse use{plan_.device->allocation_bytes(arena(Place::device)), arena(Place::host)};
   for (size_t j = 0; j < outputs_there.size(); ++j) {
     const ValueId v = plan_.graph.outputs[j];
-    const auto r = size_t(plan_.root[size_t(v)]);
+    const auto r = size_t(b.live.root[size_t(v)]);
     if (outputs_there[j] || b.output_of[r] != int(j) || plan_.place[r] != Place::device) continue;
     use.device += plan_.device->allocation_bytes(std::max<int64_t>(byte_size(plan_.graph.info(v).dtype, num_elements(b.shape[size_t(v)])), 1));
   }
@@ -124,7 +124,7 @@ Status Executor::choose_targets(const Binding& b, std::vector<Tensor>& outputs, 
   targets_.assign(outputs.size(), Tensor());
   staged_.resize(outputs.size());
   for (size_t j = 0; j < outputs.size(); ++j) {
-    const auto v = size_t(plan_.root[size_t(g.outputs[j])]);
+    const auto v = size_t(b.live.root[size_t(g.outputs[j])]);
     if (b.output_of[v] != int(j)) continue;
     const DType t = g.values[v].info.dtype;
     const Shape& shape = b.shape[size_t(g.outputs[j])];
@@ -193,15 +193,18 @@ Status Executor::place(Binding& b, const std::vector<Tensor>& inputs, const std:
     const auto i = size_t(std::find(g.inputs.begin(), g.inputs.end(), node.inputs[0]) - g.inputs.begin());
     const auto copy = size_t(node.outputs[0]);
     b.steps[n].source = i;
-    b.steps[n].skip = inputs[i].memory() != kHostMemory && usable(inputs[i]) && b.output_of[copy] < 0;
+    b.steps[n].skip = inputs[i].memory() != kHostMemory && usable(inputs[i]) && b.output_of[copy] < 0 && b.live.root[copy] == ValueId(copy);
     if (b.steps[n].skip) of_root[copy] = inputs[i].data();
   }
-  for (size_t v = 0; v < g.values.size(); ++v) b.data[v] = of_root[size_t(plan_.root[v])];
+  for (size_t v = 0; v < g.values.size(); ++v) {
+    const void* root = of_root[size_t(b.live.root[v])];
+    b.data[v] = root ? static_cast<const char*>(root) + b.live.offset[v] : nullptr;
+  }
   for (size_t n = 0; n < b.steps.size(); ++n) {
     BoundStep& s = b.steps[n];
     const LoadedStep& step = plan_.steps[n];
     const Node& node = *step.node;
-    if (s.late || !s.launch) continue;
+    if (s.late || (!s.launch && b.live.copied[n].empty())) continue;
     for (size_t i = 0; i < s.in.size(); ++i) {
       s.in[i] = address_for(b, step, i);
       if (!s.in[i] && node.inputs[i] != kNoValue && !(plan_.split && step.wants_value(i)))
@@ -251,7 +254,8 @@ Status Executor::run_bound(Binding& b, SymbolValues& symbols) {
 Status Executor::run_step(Binding& b, size_t n, SymbolValues& symbols) {
   BoundStep& s = b.steps[n];
   const LoadedStep& step = plan_.steps[n];
-  if (s.skip || (!s.launch && !s.late && step.kind != StepKind::copy)) return {};
+  const std::vector<CopiedPart>& parts = b.live.copied[n];
+  if (s.skip || (!s.launch && !s.late && step.kind != StepKind::copy && parts.empty())) return {};
   if (step.place == Place::host && step.kind != StepKind::copy) TRY(settle());
   if (timer_) TRY(begin_timing(b, n));
   TRY(name_node(*step.node, catch_bad_alloc([&]() -> Status {
@@ -260,6 +264,8 @@ Status Executor::run_step(Binding& b, size_t n, SymbolValues& symbols) {
       Tensor to = tensor_of(b, step.node->outputs[0]);
       return copy(to, n < b.inputs_end ? (*inputs_)[s.source] : tensor_of(b, step.node->inputs[0]));
     }
+    for (const CopiedPart& p : parts) TRY(copy_part(step, p, s.out[0], s.in[p.input]));
+    if (b.live.placed[n]) return {};
     void* scratch = static_cast<char*>(arena_[int(step.place)]->data()) + b.memory[int(step.place)].peak;
     return s.launch->run({s.in.data(), s.out.data(), scratch, stream_of(step)});
   })));
@@ -302,7 +308,7 @@ Status Executor::finish_outputs(Binding& b, std::vector<Tensor>& outputs, const 
   if (!plan_.split) TRY(stream_.synchronize());
   for (size_t j = 0; j < outputs.size(); ++j) {
     const ValueId v = g.outputs[j];
-    const auto r = size_t(plan_.root[size_t(v)]);
+    const auto r = size_t(b.live.root[size_t(v)]);
     if (b.output_of[r] == int(j) && outputs[j] && targets_[j].data() == outputs[j].data()) continue;
     Tensor from = b.output_of[r] == int(j) ? targets_[j] : tensor_of(b, v);
     const bool wanted_here = from.memory() == kHostMemory || options.outputs_on_device;

@@ -58,6 +58,8 @@ class Executor {
   Result<Binding*> binding_for(const std::vector<Tensor>& inputs);
   Result<std::unique_ptr<Binding>> bind(const std::vector<Tensor>& inputs);
   Status bind_step(Binding& b, size_t n);
+  Status bind_kernel(Binding& b, size_t n);
+  void find_places(Binding& b);
   void plan_arenas(Binding& b);
   // executor.cc: one run.
   Status check_operands(const Binding& b, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) const;
@@ -80,6 +82,7 @@ class Executor {
   // memory.cc: tensors in either memory.
   Result<Tensor> allocate(DType t, const Shape& shape, Place p);
   Status copy(Tensor& to, const Tensor& from);
+  Status copy_part(const LoadedStep& step, const CopiedPart& part, void* to, const void* from);
   Tensor tensor_of(const Binding& b, ValueId v) const;
   Result<Tensor> host_copy(const Tensor& t);
   Status settle();

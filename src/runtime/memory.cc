@@ -1,4 +1,5 @@
 // Tensors in the host's and in the device's memory, and the way between them.
+#include <algorithm>
 #include <cstring>
 
 #include "runtime/binding.h"
@@ -16,6 +17,39 @@ Result<Tensor> Executor::allocate(DType t, const Shape& shape, Place p) {
   return Tensor(t, shape, buffer);
 }
 
+constexpr int64_t kCopyTask = int64_t(1) << 18;  // bytes that are worth a worker's start
+
+// On all workers where it is much; zero bytes are legal.
+static void copy_on_host(ThreadPool* pool, void* to, const void* from, int64_t bytes) {
+  const int64_t tasks = pool && pool->threads() > 1 ? (bytes + kCopyTask - 1) / kCopyTask : 1;
+  if (tasks <= 1) {
+    if (bytes) std::memcpy(to, from, size_t(bytes));
+    return;
+  }
+  pool->parallel_for(tasks, [&](int64_t i, int) {
+    const int64_t at = i * kCopyTask;
+    std::memcpy(static_cast<char*>(to) + at, static_cast<const char*>(from) + at, size_t(std::min(kCopyTask, bytes - at)));
+  });
+}
+
+// In the memory where a step runs, in the order of its stream.
+Status Executor::copy_part(const LoadedStep& step, const CopiedPart& part, void* output, const void* from) {
+  char* to = static_cast<char*>(output) + part.offset;
+  if (plan_.memory(step.place) != kHostMemory) {
+    for (int64_t i = 0; i < part.rows; ++i)
+      TRY(plan_.device->copy(stream_, to + i * part.pitch, static_cast<const char*>(from) + i * part.bytes, part.bytes, Copy::device_to_device));
+    return {};
+  }
+  ThreadPool* pool = stream_of(step).pool();
+  if (part.rows == 1) return copy_on_host(pool, to, from, part.bytes), Status();
+  const int64_t block = std::max<int64_t>(1, kCopyTask / std::max<int64_t>(part.bytes, 1));
+  pool->parallel_for((part.rows + block - 1) / block, [&](int64_t task, int) {
+    for (int64_t i = task * block; i < std::min(part.rows, (task + 1) * block); ++i)
+      std::memcpy(to + i * part.pitch, static_cast<const char*>(from) + i * part.bytes, size_t(part.bytes));
+  });
+  return {};
+}
+
 // In stream order; what comes to the host has arrived after settle().
 Status Executor::copy(Tensor& to, const Tensor& from) {
   const int64_t bytes = from.bytes();
@@ -23,7 +57,7 @@ Status Executor::copy(Tensor& to, const Tensor& from) {
   const bool to_host = to.memory() == kHostMemory, from_host = from.memory() == kHostMemory;
   if (to_host && from_host) {
     TRY(settle());
-    std::memcpy(to.data(), from.data(), size_t(bytes));
+    copy_on_host(host_.pool(), to.data(), from.data(), bytes);
     return {};
   }
   arriving_ = arriving_ || to_host;

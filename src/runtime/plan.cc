@@ -25,6 +25,7 @@ static Status load_kernel(LoadedPlan& plan, LoadedStep& step, const StepPlan& fr
   auto kernel = catch_bad_alloc([&] { return owner->device->load({plan.graph, node, from.image}); });
   if (!kernel.ok()) return kernel.status().with_prefix(describe(node) + ": ");
   step.kernel_ptr = std::move(kernel).value();
+  step.strides_output = from.image.strides_output;
   return {};
 }
 

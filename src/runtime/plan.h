@@ -27,6 +27,7 @@ struct LoadedStep {
   const Node* node = nullptr;
   Place place = Place::device;  // where it runs, and its results stand; of a copy: where it copies to
   std::unique_ptr<Kernel> kernel_ptr;
+  bool strides_output = false;  // KernelImage's
   std::vector<std::pair<std::string, std::unique_ptr<LoadedPlan>>> bodies;
 
   // Whether binding needs the value of input i. A kernel of a device with memory of its own reads it there only.

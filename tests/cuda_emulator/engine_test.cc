@@ -70,6 +70,29 @@ TEST_F(CudaEngine, RecordsAndReplays) {
   check({x}, y);
 }
 
+TEST_F(CudaEngine, PartsOfAConcatAreWrittenInPlace) {
+  build(R"(graph "g" (%x: f32[b, n, 8]) -> (%y, %z) {
+    const %k: f32[1, 8] = random 1
+    const %token: f32[1, 1, 8] = random 2
+    %a = Softmax(%x)
+    %c = Concat(%token, %a) {axis=1}
+    %t = Transpose(%c) {perm=[1, 0, 2]}
+    %y, %z = Split(%t) {axis=0, num_outputs=2}
+  })");
+  const auto launches = [&](int64_t n) {
+    const Tensor x = random_input(DType::f32, {1, n, 8}, 1).value();
+    const int64_t before = driver_counts().launches;
+    std::vector<Tensor> y;
+    const Status s = context_->run({x}, y);
+    EXPECT_TRUE(s.ok()) << s.to_string();
+    auto want = interpret(graph_, {x}).value();
+    for (size_t j = 0; j < y.size(); ++j)
+      for (int64_t i = 0; i < y[j].size(); ++i) EXPECT_NEAR(y[j].at(i), want[j].at(i), 1e-6) << j;
+    return driver_counts().launches - before;
+  };
+  for (int64_t n : {5, 1, 131}) EXPECT_EQ(launches(n), 1) << n;  // Softmax: with b = 1 the Transpose is a view
+}
+
 TEST_F(CudaEngine, ASingleKernelIsReplayed) {
   build(R"(graph "g" (%x: f32[5, 7], %b: f32[7]) -> (%y) { %y = Add(%x, %b) })");
   const std::vector<Tensor> in = {random_input(DType::f32, {5, 7}, 1).value(), random_input(DType::f32, {7}, 2).value()};

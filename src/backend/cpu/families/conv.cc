@@ -86,6 +86,7 @@ static Result<KernelImage> compile(const KernelRequest& r, Isa isa) {
   else conv_pack(d, w.as<float>(), packed.as<float>());
   image.data = {packed};
   image.absorbed_inputs = {a.inputs[1]};
+  image.strides_output = true;
   return image;
 }
 
@@ -103,6 +104,7 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa isa) {
     d.in_w = x.shape[x.shape.size() - 2];
     d.out_w = out[0].shape[out[0].shape.size() - 2];
     d.pad_left = windows.back().pad_begin;
+    d.ld_out = out[0].pitch;
     if (windows.size() == 2) d.in_h = x.shape[1], d.out_h = out[0].shape[1], d.pad_top = windows[0].pad_begin;
     if (x.shape.back() != d.in_c) return invalid_argument("has ", x.shape.back(), " channels, its weights ", d.in_c);
     const bool transpose = transposed(anchor);

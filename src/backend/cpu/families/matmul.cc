@@ -48,6 +48,7 @@ static bool flag(const Node& n, const char* name) { return op_is(n, "Gemm") && n
 static Result<KernelImage> compile(const KernelRequest& r, Isa isa) {
   KernelImage image{"cpu", "matmul", "", {}, {}};
   const Anchor a = anchor_of(r.graph, r.node);
+  image.strides_output = a.graph->info(a.node->inputs[1]).shape.size() > 1;  // else a row of the result is a column
   const Tensor* b = constant_b(r, a);
   if (!b) {
     image.kernel = cat("matmul.dynamic.", isa_name(isa));
@@ -72,8 +73,10 @@ struct Plan {
 };
 }  // namespace
 
-// Sizes, strides and batch of A [.., m, k] times B [.., k, n]; what can be one tall product is made one.
-static Status describe(const Node& node, Shape a, Shape b, GemmDesc& d) {
+// Sizes, strides and batch of A [.., m, k] times B [.., k, n]; what can be one tall product is made one. `pitch` is that of
+// the result.
+static Status describe(const Node& node, Shape a, Shape b, int64_t pitch, GemmDesc& d) {
+  d.ldc = pitch;
   d.transpose_a = flag(node, "transA");
   d.transpose_b = flag(node, "transB");
   if (a.size() == 1) a.insert(a.begin(), 1);
@@ -98,8 +101,8 @@ static Status describe(const Node& node, Shape a, Shape b, GemmDesc& d) {
     d.batch[at] = batch[i];
     d.batch_a[at] = sa[i] * ra * ca;
     d.batch_b[at] = sb[i] * rb * cb;
-    d.batch_c[at] = sc[i] * d.m * d.n;
-    d.batch_residual[at] = d.batch_c[at];
+    d.batch_c[at] = sc[i] * d.m * (pitch ? pitch : d.n);
+    d.batch_residual[at] = sc[i] * d.m * d.n;
   }
   return {};
 }
@@ -115,7 +118,7 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa isa) {
     p->b = anchor.inputs[1];
     p->packed = packed;
     p->desc.isa = isa;
-    TRY(describe(*anchor.node, in[size_t(p->a)].shape, in[size_t(p->b)].shape, p->desc));
+    TRY(describe(*anchor.node, in[size_t(p->a)].shape, in[size_t(p->b)].shape, out[0].pitch, p->desc));
     if (anchor.body || p->desc.n != 1) TRY(p->epilogue.bind(in, out[0].shape));
     if (packed && packed.bytes() < gemm_packed_bytes(isa, p->desc.k, p->desc.n)) return invalid_argument("its packed weights are for other sizes");
     const int64_t scratch = packed ? gemm_packed_scratch_bytes(p->desc, threads) : gemm_scratch_bytes(p->desc, threads);

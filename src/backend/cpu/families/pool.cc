@@ -18,8 +18,14 @@ static KernelAnswer supports(const KernelRequest& r) {
   return yes();
 }
 
+static Result<KernelImage> compile(const KernelRequest& r, Isa) {
+  KernelImage image{"cpu", "pool", "", {}, {}};
+  image.strides_output = r.node.attrs.i("channels_last") != 0;
+  return image;
+}
+
 static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
-  return make_kernel([&node = s.node](Descs in, Descs, int threads) -> LaunchResult {
+  return make_kernel([&node = s.node](Descs in, Descs out, int threads) -> LaunchResult {
     const Ints& kernel = node.attrs.ints("kernel_shape");
     const bool last = node.attrs.i("channels_last") != 0;
     const Shape x = channels_first(in[0].shape, last);
@@ -29,6 +35,7 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
     d.max = op_is(node, "MaxPool");
     d.count_include_pad = node.attrs.i("count_include_pad") != 0;
     d.channels_last = last;
+    d.ld_out = out[0].pitch;
     d.type = in[0].dtype;
     d.batch = x[0];
     d.channels = x[1];
@@ -47,6 +54,6 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
   });
 }
 
-extern const Family kPool{"pool", concerns, supports, nullptr, load};
+extern const Family kPool{"pool", concerns, supports, compile, load};
 
 }  // namespace tenon::cpu

@@ -22,6 +22,13 @@ static KernelAnswer supports(const KernelRequest& r) {
   return yes();
 }
 
+static Result<KernelImage> compile(const KernelRequest& r, Isa) {
+  KernelImage image{"cpu", "resize", "", {}, {}};
+  const SymShape &x = r.graph.info(r.node.inputs[0]).shape, &y = r.graph.info(r.node.outputs[0]).shape;
+  image.strides_output = x[3] == y[3] && !(x[1] == y[1]);  // channels last
+  return image;
+}
+
 namespace {
 struct Tables {
   ResizeDesc desc;
@@ -59,9 +66,9 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
     auto t = std::make_shared<Tables>();
     t->linear = mode.kind == ResizeMode::linear;
     const Shape &x = in[0].shape, &y = out[0].shape;
-    const bool last = x[3] == y[3] && !(x[1] == y[1] && plan[1].scale == 1);
+    const bool last = x[3] == y[3] && (out[0].pitch || !(x[1] == y[1] && plan[1].scale == 1));
     const size_t h = last ? 1 : 2;
-    t->desc = {last, in[0].dtype, x[0], last ? x[3] : x[1], x[h], x[h + 1], y[h], y[h + 1]};
+    t->desc = {last, in[0].dtype, x[0], last ? x[3] : x[1], x[h], x[h + 1], y[h], y[h + 1], out[0].pitch};
     if (num_elements(y) == 0) return make_launch(0, [](const LaunchArgs&, ThreadPool&) { return Status(); });
     TRY(fill(resize_table(mode, plan[h]), t->linear, t->rows, t->row_weights));
     TRY(fill(resize_table(mode, plan[h + 1]), t->linear, t->columns, t->column_weights));
@@ -76,6 +83,6 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
   }, 0b1110u);
 }
 
-extern const Family kResize{"resize", [](const KernelRequest& r) { return op_is(r.node, "Resize"); }, supports, nullptr, load};
+extern const Family kResize{"resize", [](const KernelRequest& r) { return op_is(r.node, "Resize"); }, supports, compile, load};
 
 }  // namespace tenon::cpu

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 
 #include "backend/cpu/kernels/test_util.h"
@@ -105,6 +106,8 @@ void check(const ConvDesc& d, Epilogue e, bool transposed, Residual residual_kin
         const double want = finish_reference(e, sum, 0, o, residual[static_cast<size_t>(p * ld_out + o)]);
         ASSERT_TRUE(close(y[p * ld_out + o], want, 2e-5)) << "pixel " << oh << ", " << ow << " channel " << o;
       }
+      // What lies between two pixels belongs to somebody else.
+      for (int64_t o = d.out_c; o < ld_out && residual_kind != Residual::in_place; ++o) ASSERT_TRUE(std::isnan(y[p * ld_out + o]));
     }
     first = std::make_unique<Floats>(y.size());
     std::memcpy(first->data(), y.data(), static_cast<size_t>(y.size()) * 4);

@@ -67,14 +67,14 @@ HWY_INLINE void window(const PoolDesc& k, const Span& sh, const Span& sw, const 
 
 template <bool kMax, class T>
 void channels_last(ThreadPool& pool, const PoolDesc& k, const T* x, T* y) {
-  const int64_t lanes = int64_t(hn::Lanes(DF())), c = k.channels;
+  const int64_t lanes = int64_t(hn::Lanes(DF())), c = k.channels, ld_out = k.ld_out ? k.ld_out : c;
   parallel_ranges(pool, k.batch * k.out_h, k.out_w * c * k.kernel_h * k.kernel_w / 2, [&](int64_t begin, int64_t end, int) HWY_ATTR {
     for (int64_t t = begin; t < end; ++t) {
       const Span sh = span(t % k.out_h, k.stride_h, k.pad_top, k.pad_bottom, k.kernel_h, k.dilation_h, k.h, k.count_include_pad);
       const T* in = x + t / k.out_h * k.h * k.w * c;
       for (int64_t ow = 0; ow < k.out_w; ++ow) {
         const Span sw = span(ow, k.stride_w, k.pad_left, k.pad_right, k.kernel_w, k.dilation_w, k.w, k.count_include_pad);
-        T* out = y + (t * k.out_w + ow) * c;
+        T* out = y + (t * k.out_w + ow) * ld_out;
         const int64_t divisor = sh.divisor * sw.divisor;
         const float factor = divisor > 0 ? 1.0f / float(divisor) : 0.0f;
         int64_t i = 0;
@@ -90,14 +90,14 @@ void channels_last(ThreadPool& pool, const PoolDesc& k, const T* x, T* y) {
 template <class T>
 void channels_last_bytes(ThreadPool& pool, const PoolDesc& k, const T* x, T* y) {
   const hn::ScalableTag<T> d;
-  const int64_t lanes = int64_t(hn::Lanes(d)), c = k.channels;
+  const int64_t lanes = int64_t(hn::Lanes(d)), c = k.channels, ld_out = k.ld_out ? k.ld_out : c;
   parallel_ranges(pool, k.batch * k.out_h, k.out_w * c * k.kernel_h * k.kernel_w / 8, [&](int64_t begin, int64_t end, int) HWY_ATTR {
     for (int64_t t = begin; t < end; ++t) {
       const Span sh = span(t % k.out_h, k.stride_h, k.pad_top, k.pad_bottom, k.kernel_h, k.dilation_h, k.h, false);
       const T* in = x + t / k.out_h * k.h * k.w * c;
       for (int64_t ow = 0; ow < k.out_w; ++ow) {
         const Span sw = span(ow, k.stride_w, k.pad_left, k.pad_right, k.kernel_w, k.dilation_w, k.w, false);
-        T* out = y + (t * k.out_w + ow) * c;
+        T* out = y + (t * k.out_w + ow) * ld_out;
         for (int64_t i = 0; i < c; i += lanes) {
           const size_t r = size_t(std::min(lanes, c - i));
           const bool full = int64_t(r) == lanes;

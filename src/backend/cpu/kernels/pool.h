@@ -19,6 +19,7 @@ struct PoolDesc {
   int64_t out_h = 1, out_w = 1;    // given, so that ceil_mode is the caller's; windows may reach past the padding
   int64_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
   int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  int64_t ld_out = 0;              // elements between output pixels (0: channels); channels last only
 };
 bool pool_holds(const PoolDesc& desc);
 size_t pool_scratch_bytes(const PoolDesc& desc, int threads);

@@ -45,19 +45,19 @@ HWY_INLINE void blend(const T* a, const T* b, float wa, float wb, float* line, i
 
 template <class T>
 void linear_last(ThreadPool& pool, const ResizeDesc& k, const ResizeLinearTables& g, const T* x, T* y, float* scratch) {
-  const int64_t c = k.channels, line = k.w * c;
+  const int64_t c = k.channels, line = k.w * c, ld_out = k.ld_out ? k.ld_out : c;
   parallel_ranges(pool, k.batch * k.out_h, (k.w + k.out_w) * c * 2, [&](int64_t begin, int64_t end, int worker) HWY_ATTR {
     float* work = scratch + worker * line;
     for (int64_t t = begin; t < end; ++t) {
       const int64_t h = t % k.out_h;
       const T* image = x + t / k.out_h * k.h * line;
       blend(image + g.rows[2 * h] * line, image + g.rows[2 * h + 1] * line, g.row_weights[2 * h], g.row_weights[2 * h + 1], work, line);
-      T* out = y + t * k.out_w * c;
+      T* out = y + t * k.out_w * ld_out;
       for (int64_t w = 0; w < k.out_w; ++w) {
         const float *a = work + g.columns[2 * w] * c, *b = work + g.columns[2 * w + 1] * c;
         const VF va = hn::Set(DF(), g.column_weights[2 * w]), vb = hn::Set(DF(), g.column_weights[2 * w + 1]);
         over(c, [&](int64_t i, auto full, size_t r) HWY_ATTR {
-          put(hn::MulAdd(get(a + i, full, r), va, hn::Mul(get(b + i, full, r), vb)), out + w * c + i, full, r);
+          put(hn::MulAdd(get(a + i, full, r), va, hn::Mul(get(b + i, full, r), vb)), out + w * ld_out + i, full, r);
         });
       }
     }
@@ -131,19 +131,20 @@ void resize_linear(ThreadPool& pool, const ResizeDesc& k, const ResizeLinearTabl
 template <class T>
 static void nearest_typed(ThreadPool& pool, const ResizeDesc& k, const int32_t* rows, const int32_t* columns, const T* x, T* y) {
   const int64_t planes = k.channels_last ? k.batch : k.batch * k.channels, c = k.channels_last ? k.channels : 1;
+  const int64_t ld_out = k.ld_out ? k.ld_out : c;
   parallel_ranges(pool, planes * k.out_h, k.out_w * c, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t) {
       const int64_t h = t % k.out_h;
-      T* out = y + t * k.out_w * c;
-      if (t > begin && h > 0 && rows[h] == rows[h - 1]) {
+      T* out = y + t * k.out_w * ld_out;
+      if (ld_out == c && t > begin && h > 0 && rows[h] == rows[h - 1]) {
         std::copy(out - k.out_w * c, out, out);
         continue;
       }
       const T* in = x + (t / k.out_h * k.h + rows[h]) * k.w * c;
-      if (c == 1) {
+      if (ld_out == 1) {
         for (int64_t w = 0; w < k.out_w; ++w) out[w] = in[columns[w]];
       } else {
-        for (int64_t w = 0; w < k.out_w; ++w) std::copy(in + columns[w] * c, in + (columns[w] + 1) * c, out + w * c);
+        for (int64_t w = 0; w < k.out_w; ++w) std::copy(in + columns[w] * c, in + (columns[w] + 1) * c, out + w * ld_out);
       }
     }
   });

@@ -15,6 +15,7 @@ struct ResizeDesc {
   bool channels_last = true;
   DType type = DType::f32;  // nearest: any of 1, 2, 4 or 8 bytes; linear: f32, f16, bf16
   int64_t batch = 1, channels = 1, h = 1, w = 1, out_h = 1, out_w = 1;
+  int64_t ld_out = 0;  // elements between output pixels (0: channels); channels last only
 };
 void resize_nearest(ThreadPool& pool, const ResizeDesc& desc, const int32_t* rows, const int32_t* columns, const void* x,
                     void* y);

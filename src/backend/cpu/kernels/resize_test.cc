@@ -15,9 +15,9 @@ int64_t place(const ResizeDesc& k, int64_t n, int64_t c, int64_t i, int64_t j, i
   return k.channels_last ? ((n * h + i) * w + j) * k.channels + c : ((n * k.channels + c) * h + i) * w + j;
 }
 
-void check(DType t, bool last, int64_t channels, int64_t h, int64_t w, int64_t out_h, int64_t out_w) {
-  ResizeDesc k{last, t, 2, channels, h, w, out_h, out_w};
-  Tensor x = Tensor::make(t, {2, channels, h, w}), y = Tensor::make(t, {2, channels, out_h, out_w});
+void check(DType t, bool last, int64_t channels, int64_t h, int64_t w, int64_t out_h, int64_t out_w, int64_t apart = 0) {
+  ResizeDesc k{last, t, 2, channels, h, w, out_h, out_w, apart ? channels + apart : 0};
+  Tensor x = Tensor::make(t, {2, channels, h, w}), y = Tensor::make(t, {2, channels + apart, out_h, out_w});
   std::mt19937 rng(1);
   for (int64_t i = 0; i < x.size(); ++i) store_double(t, x.data(), i, double(rng() % 200) / 2);
   std::vector<int32_t> rows, columns, rows2, columns2;
@@ -39,7 +39,7 @@ void check(DType t, bool last, int64_t channels, int64_t h, int64_t w, int64_t o
     for (int64_t n = 0; n < 2; ++n)
       for (int64_t c = 0; c < channels; ++c)
         for (int64_t i = 0; i < out_h; ++i)
-          for (int64_t j = 0; j < out_w; ++j) f(n, c, i, j, load_double(t, y.data(), place(k, n, c, i, j, out_h, out_w)));
+          for (int64_t j = 0; j < out_w; ++j) f(n, c, i, j, load_double(t, y.data(), apart ? ((n * out_h + i) * out_w + j) * k.ld_out + c : place(k, n, c, i, j, out_h, out_w)));
   };
   auto in = [&](int64_t n, int64_t c, int64_t i, int64_t j) { return load_double(t, x.data(), place(k, n, c, i, j, h, w)); };
   each([&](int64_t n, int64_t c, int64_t i, int64_t j, double got) { EXPECT_EQ(got, in(n, c, rows[size_t(i)], columns[size_t(j)])); });
@@ -62,6 +62,7 @@ TEST(Resize, BothLayouts) {
         check(t, last, channels, 5, 7, 10, 14);
         check(t, last, channels, 9, 37, 4, 50);
         check(t, last, channels, 1, 1, 3, 3);
+        if (last) check(t, last, channels, 5, 7, 10, 14, 3);
       }
 }
 

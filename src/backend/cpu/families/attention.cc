@@ -7,13 +7,23 @@
 
 namespace tenon::cpu {
 
-static bool is_onnx(const Node& n) { return op_is(n, "Attention"); }
-static bool concerns(const KernelRequest& r) { return is_onnx(r.node) || ms_op_is(r.node, "MultiHeadAttention"); }
+static bool is_onnx(const Node& n) {
+  return op_is(n, "Attention");
+}
+static bool concerns(const KernelRequest& r) {
+  return is_onnx(r.node) || ms_op_is(r.node, "MultiHeadAttention");
+}
 
 // The mask's input.
-static size_t mask_at(const Node& n) { return is_onnx(n) ? 3 : 5; }
-static bool has_input(const Node& n, size_t i) { return i < n.inputs.size() && n.inputs[i] != kNoValue; }
-static bool has_output(const Node& n, size_t i) { return i < n.outputs.size() && n.outputs[i] != kNoValue; }
+static size_t mask_at(const Node& n) {
+  return is_onnx(n) ? 3 : 5;
+}
+static bool has_input(const Node& n, size_t i) {
+  return i < n.inputs.size() && n.inputs[i] != kNoValue;
+}
+static bool has_output(const Node& n, size_t i) {
+  return i < n.outputs.size() && n.outputs[i] != kNoValue;
+}
 
 static KernelAnswer supports(const KernelRequest& r) {
   const auto missing = [&](const std::vector<size_t>& inputs, size_t outputs) -> KernelAnswer {
@@ -30,7 +40,8 @@ static KernelAnswer supports(const KernelRequest& r) {
     if (type_of(r, i) != DType::f32) return no(cat("no kernel for ", name(type_of(r, i))));
     if (!r.graph.info(r.node.inputs[i]).ranked) return no("its ranks are not known");
   }
-  if (!is_onnx(r.node) && r.graph.info(r.node.inputs[0]).shape.size() != 3) return no("no kernel for packed queries, keys and values");
+  if (!is_onnx(r.node) && r.graph.info(r.node.inputs[0]).shape.size() != 3)
+    return no("no kernel for packed queries, keys and values");
   if (present(r, mask_at(r.node))) {
     const DType t = type_of(r, mask_at(r.node));
     if (t != DType::f32 && t != DType::boolean) return no(cat("no kernel for masks of ", name(t)));
@@ -41,9 +52,14 @@ static KernelAnswer supports(const KernelRequest& r) {
 
 namespace {
 
-// Heads of `size` that lie side by side in the last dimension of [batch, length, columns], or one behind the other.
-HeadLayout side_by_side(const Shape& s, int64_t size) { return {s[1] * s[2], size, s[2]}; }
-HeadLayout by_head(const Shape& s) { return {s[1] * s[2] * s[3], s[2] * s[3], s[3]}; }
+// Heads of `size` that lie side by side in the last dimension of [batch, length, columns], or one behind the
+// other.
+HeadLayout side_by_side(const Shape& s, int64_t size) {
+  return {s[1] * s[2], size, s[2]};
+}
+HeadLayout by_head(const Shape& s) {
+  return {s[1] * s[2] * s[3], s[2] * s[3], s[3]};
+}
 
 struct Bound {
   AttentionDesc desc;
@@ -80,16 +96,19 @@ Result<Bound> bind_onnx(const Node& node, Descs in, Descs out) {
     d.head = sizes.empty() ? q[2] / d.heads : sizes[0];
     d.v_head = sizes.empty() ? v[2] / d.kv_heads : sizes[1];
     if (!columns.empty()) b.q = columns[0], b.k = columns[1], b.v = columns[2];
-    if (q[2] < b.q + d.heads * d.head || k[2] < b.k + d.kv_heads * d.head || v[2] < b.v + d.kv_heads * d.v_head)
+    if (q[2] < b.q + d.heads * d.head || k[2] < b.k + d.kv_heads * d.head ||
+        v[2] < b.v + d.kv_heads * d.v_head)
       return invalid_argument("its inputs have too few columns");
     d.q_len = q[1], b.fresh = k[1];
-    d.q = side_by_side(q, d.head), d.k = side_by_side(k, d.head), d.v = side_by_side(v, d.v_head), d.y = side_by_side(out[0].shape, d.v_head);
+    d.q = side_by_side(q, d.head), d.k = side_by_side(k, d.head), d.v = side_by_side(v, d.v_head),
+    d.y = side_by_side(out[0].shape, d.v_head);
   } else {
     d.heads = q[1], d.kv_heads = k[1], d.head = q[3], d.v_head = v[3];
     d.q_len = q[2], b.fresh = k[2];
     d.q = by_head(q), d.k = by_head(k), d.v = by_head(v), d.y = by_head(out[0].shape);
   }
-  if (d.kv_heads > 0 && d.heads % d.kv_heads) return invalid_argument("Q has ", d.heads, " heads, which ", d.kv_heads, " heads of K do not divide");
+  if (d.kv_heads > 0 && d.heads % d.kv_heads)
+    return invalid_argument("Q has ", d.heads, " heads, which ", d.kv_heads, " heads of K do not divide");
   if (has_input(node, 4)) b.past = in[4].shape[2];
   d.past = b.past;
   d.kv_len = b.past + b.fresh;
@@ -97,7 +116,8 @@ Result<Bound> bind_onnx(const Node& node, Descs in, Descs out) {
   if (b.joined) {
     const int64_t rows = d.batch * d.kv_heads * d.kv_len;
     b.fresh_k = d.k, b.fresh_v = d.v;
-    d.k = by_head({d.batch, d.kv_heads, d.kv_len, d.head}), d.v = by_head({d.batch, d.kv_heads, d.kv_len, d.v_head});
+    d.k = by_head({d.batch, d.kv_heads, d.kv_len, d.head}),
+    d.v = by_head({d.batch, d.kv_heads, d.kv_len, d.v_head});
     if (!has_output(node, 1)) b.k_floats = (rows * d.head + 15) / 16 * 16;
     if (!has_output(node, 2)) b.v_floats = (rows * d.v_head + 15) / 16 * 16;
   }
@@ -139,11 +159,13 @@ Status run(const Bound& b, const LaunchArgs& a, ThreadPool& pool) {
   if (b.valid >= 0) {
     x.valid = static_cast<const int64_t*>(a.inputs[b.valid]);
     for (int64_t i = 0; i < d.batch; ++i)
-      if (x.valid[i] < 0 || x.valid[i] > d.kv_len) return invalid_argument("nonpad_kv_seqlen ", x.valid[i], " is out of range [0, ", d.kv_len, "]");
+      if (x.valid[i] < 0 || x.valid[i] > d.kv_len)
+        return invalid_argument("nonpad_kv_seqlen ", x.valid[i], " is out of range [0, ", d.kv_len, "]");
   }
   auto* scratch = static_cast<float*>(a.scratch);
   if (b.joined) {
-    const auto join = [&](int input, int64_t floats, const HeadLayout& from, int64_t size, const float*& rows) {
+    const auto join = [&](int input, int64_t floats, const HeadLayout& from, int64_t size,
+                          const float*& rows) {
       float* to = floats ? scratch : static_cast<float*>(a.outputs[input]);
       const auto* past = b.past ? static_cast<const float*>(a.inputs[input + 3]) : nullptr;
       join_heads(pool, d.batch, d.kv_heads, size, past, b.past, rows, from, b.fresh, to);
@@ -159,7 +181,8 @@ Status run(const Bound& b, const LaunchArgs& a, ThreadPool& pool) {
 
 Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa isa) {
   return make_kernel([&node = s.node, isa](Descs in, Descs out, int threads) -> LaunchResult {
-    auto b = std::make_shared<Bound>(TRY(is_onnx(node) ? bind_onnx(node, in, out) : bind_microsoft(node, in, out)));
+    auto b = std::make_shared<Bound>(
+        TRY(is_onnx(node) ? bind_onnx(node, in, out) : bind_microsoft(node, in, out)));
     b->desc.isa = isa;
     const int64_t scratch = attention_scratch_bytes(b->desc, threads) + 4 * (b->k_floats + b->v_floats);
     return make_launch(scratch, [b](const LaunchArgs& a, ThreadPool& pool) { return run(*b, a, pool); });

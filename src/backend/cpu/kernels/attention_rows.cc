@@ -1,3 +1,4 @@
+// The row functions of attention, compiled once for each instruction set.
 #include "backend/cpu/kernels/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -67,12 +68,17 @@ void step(const SoftmaxStep& s) {
   for (int64_t j = last; j < all; j += kWide) hn::StoreU(hn::Zero(d), d, s.scores + j);
   if (!any) return;
 
-  if (s.kind == AttentionMask::added) mask_scores<AttentionMask::added>(s, first, last);
-  else if (s.kind == AttentionMask::boolean) mask_scores<AttentionMask::boolean>(s, first, last);
-  else if (s.softcap > 0) mask_scores<AttentionMask::none>(s, first, last);
+  if (s.kind == AttentionMask::added)
+    mask_scores<AttentionMask::added>(s, first, last);
+  else if (s.kind == AttentionMask::boolean)
+    mask_scores<AttentionMask::boolean>(s, first, last);
+  else if (s.softcap > 0)
+    mask_scores<AttentionMask::none>(s, first, last);
   const VF low = hn::Neg(hn::Inf(d));
   float* const x = s.scores;
-  if (s.begin > first) hn::StoreU(hn::IfThenElse(hn::FirstN(d, size_t(s.begin - first)), low, hn::LoadU(d, x + first)), d, x + first);
+  if (s.begin > first)
+    hn::StoreU(hn::IfThenElse(hn::FirstN(d, size_t(s.begin - first)), low, hn::LoadU(d, x + first)), d,
+               x + first);
   if (s.end < last) {
     float* const end = x + last - kWide;
     hn::StoreU(hn::IfThenElse(hn::FirstN(d, size_t(s.end - (last - kWide))), hn::LoadU(d, end), low), d, end);
@@ -91,7 +97,8 @@ void step(const SoftmaxStep& s) {
   const VF base = hn::Set(d, high == -HUGE_VALF ? 0.0f : high);
   VF s0 = hn::Zero(d), s1 = s0;
   for (j = first; j + 2 * kWide <= last; j += 2 * kWide) {
-    const VF a = exp_nonpositive(d, hn::Sub(hn::LoadU(d, x + j), base)), b = exp_nonpositive(d, hn::Sub(hn::LoadU(d, x + j + kWide), base));
+    const VF a = exp_nonpositive(d, hn::Sub(hn::LoadU(d, x + j), base)),
+             b = exp_nonpositive(d, hn::Sub(hn::LoadU(d, x + j + kWide), base));
     hn::StoreU(a, d, x + j);
     hn::StoreU(b, d, x + j + kWide);
     s0 = hn::Add(s0, a);
@@ -110,14 +117,17 @@ void step(const SoftmaxStep& s) {
   }
   const VF fade = exp_nonpositive(d, hn::Sub(hn::Set(d, old), base));
   *s.sum = *s.sum * hn::GetLane(fade) + sum;
-  for (j = 0; s.result && j < s.width; j += kWide) hn::StoreU(hn::Mul(hn::LoadU(d, s.result + j), fade), d, s.result + j);
+  for (j = 0; s.result && j < s.width; j += kWide)
+    hn::StoreU(hn::Mul(hn::LoadU(d, s.result + j), fade), d, s.result + j);
 }
 
 const AttentionRows kRows{scale_row, step};
 
 }  // namespace
 
-const AttentionRows& attention_rows_of_target() { return kRows; }
+const AttentionRows& attention_rows_of_target() {
+  return kRows;
+}
 
 }  // namespace tenon::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

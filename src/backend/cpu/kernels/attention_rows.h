@@ -1,4 +1,5 @@
-// What attention does to rows beside its products, as a table for each instruction set. Internal to this folder.
+// What attention does to rows beside its products, as a table for each instruction set. Internal to this
+// folder.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,8 @@
 
 namespace tenon::cpu {
 
-// A row's softmax goes one block of keys further: scores become exponentials, and what the row has summed up so far fades.
+// A row's softmax goes one block of keys further: scores become exponentials, and what the row has summed up
+// so far fades.
 struct SoftmaxStep {
   float* scores = nullptr;  // [n], in memory up to the next whole vector
   int64_t n = 0;
@@ -16,8 +18,8 @@ struct SoftmaxStep {
   const void* mask = nullptr;  // n elements
   float softcap = 0;
   float *top = nullptr, *sum = nullptr;  // of the row; -inf and 0 before the first step
-  float* result = nullptr;               // of the row, to be scaled where the top has risen; null before the first step
-  int64_t width = 0;                     // of the result, whole vectors
+  float* result = nullptr;  // of the row, to be scaled where the top has risen; null before the first step
+  int64_t width = 0;        // of the result, whole vectors
 };
 
 struct AttentionRows {

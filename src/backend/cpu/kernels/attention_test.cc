@@ -34,12 +34,15 @@ struct Sizes {
 Problem make(const Sizes& s, bool by_head = false) {
   Problem p;
   AttentionDesc& d = p.d;
-  d.batch = s.batch, d.heads = s.heads, d.kv_heads = s.kv_heads, d.q_len = s.q_len, d.kv_len = s.kv_len, d.head = s.head, d.v_head = s.v_head;
+  d.batch = s.batch, d.heads = s.heads, d.kv_heads = s.kv_heads, d.q_len = s.q_len, d.kv_len = s.kv_len,
+  d.head = s.head, d.v_head = s.v_head;
   d.scale = s.head ? float(1 / std::sqrt(double(s.head))) : 1;
   const auto layout = [&](int64_t heads, int64_t len, int64_t size) {
-    return by_head ? HeadLayout{heads * len * size, len * size, size} : HeadLayout{len * heads * size, size, heads * size};
+    return by_head ? HeadLayout{heads * len * size, len * size, size}
+                   : HeadLayout{len * heads * size, size, heads * size};
   };
-  d.q = layout(s.heads, s.q_len, s.head), d.k = layout(s.kv_heads, s.kv_len, s.head), d.v = layout(s.kv_heads, s.kv_len, s.v_head);
+  d.q = layout(s.heads, s.q_len, s.head), d.k = layout(s.kv_heads, s.kv_len, s.head),
+  d.v = layout(s.kv_heads, s.kv_len, s.v_head);
   d.y = layout(s.heads, s.q_len, s.v_head);
   p.q = random_floats(s.batch * s.heads * s.q_len * s.head, 1);
   p.k = random_floats(s.batch * s.kv_heads * s.kv_len * s.head, 2);
@@ -79,15 +82,18 @@ std::vector<double> expected(const Problem& p) {
         std::vector<bool> seen(size_t(d.kv_len), false);
         double top = -INFINITY, sum = 0;
         for (int64_t j = 0; j < valid; ++j) {
-          if ((d.causal && j > at) || (d.left >= 0 && at - j > d.left) || (d.right >= 0 && j - at > d.right)) continue;
+          if ((d.causal && j > at) || (d.left >= 0 && at - j > d.left) || (d.right >= 0 && j - at > d.right))
+            continue;
           double x = 0;
           for (int64_t c = 0; c < d.head; ++c)
-            x += double(p.q[size_t(b * d.q.batch + h * d.q.head + i * d.q.row + c)]) * double(p.k[size_t(b * d.k.batch + g * d.k.head + j * d.k.row + c)]);
+            x += double(p.q[size_t(b * d.q.batch + h * d.q.head + i * d.q.row + c)]) *
+                 double(p.k[size_t(b * d.k.batch + g * d.k.head + j * d.k.row + c)]);
           x *= double(d.scale);
           if (d.softcap > 0) x = double(d.softcap) * std::tanh(x / double(d.softcap));
           if (d.mask != AttentionMask::none) {
             const auto m = size_t(b * d.mask_strides[0] + h * d.mask_strides[1] + i * d.mask_strides[2] + j);
-            if (j >= d.mask_len || (d.mask == AttentionMask::boolean ? !p.keeps[m] : p.mask[m] == -INFINITY)) continue;
+            if (j >= d.mask_len || (d.mask == AttentionMask::boolean ? !p.keeps[m] : p.mask[m] == -INFINITY))
+              continue;
             if (d.mask == AttentionMask::added) x += double(p.mask[m]);
           }
           seen[size_t(j)] = true;
@@ -98,7 +104,9 @@ std::vector<double> expected(const Problem& p) {
         for (double& x : row) sum += x = std::exp(x - top);
         double* out = y.data() + b * d.y.batch + h * d.y.head + i * d.y.row;
         for (int64_t j = 0; j < d.kv_len; ++j)
-          for (int64_t c = 0; c < d.v_head && seen[size_t(j)]; ++c) out[c] += row[size_t(j)] / sum * double(p.v[size_t(b * d.v.batch + g * d.v.head + j * d.v.row + c)]);
+          for (int64_t c = 0; c < d.v_head && seen[size_t(j)]; ++c)
+            out[c] +=
+                row[size_t(j)] / sum * double(p.v[size_t(b * d.v.batch + g * d.v.head + j * d.v.row + c)]);
       }
   return y;
 }
@@ -109,8 +117,10 @@ void check(Problem p, const std::string& what = "") {
     p.d.isa = isa;
     std::vector<float> first;
     for (int threads : {1, 2, 3}) {
-      SCOPED_TRACE(testing::Message() << what << " " << isa_name(isa) << " " << threads << " threads, " << p.d.batch << "x" << p.d.heads << "/" << p.d.kv_heads << "x"
-                                      << p.d.q_len << "x" << p.d.kv_len << "x" << p.d.head << "/" << p.d.v_head);
+      SCOPED_TRACE(testing::Message()
+                   << what << " " << isa_name(isa) << " " << threads << " threads, " << p.d.batch << "x"
+                   << p.d.heads << "/" << p.d.kv_heads << "x" << p.d.q_len << "x" << p.d.kv_len << "x"
+                   << p.d.head << "/" << p.d.v_head);
       ThreadPool pool(threads);
       Floats scratch(attention_scratch_bytes(p.d, threads) / 4);
       Floats y(int64_t(want.size()));
@@ -118,25 +128,31 @@ void check(Problem p, const std::string& what = "") {
       for (size_t i = 0; i < want.size(); ++i) ASSERT_TRUE(close(y[int64_t(i)], want[i], 4e-6)) << "at " << i;
       const std::vector<float> got(y.data(), y.data() + want.size());
       if (threads == 1) first = got;
-      ASSERT_TRUE(got.empty() || std::memcmp(got.data(), first.data(), got.size() * 4) == 0) << "not the same bits";
+      ASSERT_TRUE(got.empty() || std::memcmp(got.data(), first.data(), got.size() * 4) == 0)
+          << "not the same bits";
     }
   }
 }
 
 TEST(CpuAttention, Sizes) {
   for (bool by_head : {false, true})
-    for (const Sizes& s : {Sizes{1, 1, 1, 1, 1, 1, 1}, Sizes{2, 3, 3, 5, 7, 8, 8}, Sizes{1, 2, 2, 97, 131, 64, 64}, Sizes{1, 1, 1, 64, 256, 32, 32},
-                           Sizes{3, 4, 2, 13, 300, 33, 17}, Sizes{1, 2, 1, 129, 49, 20, 70}, Sizes{1, 1, 1, 20, 600, 40, 130}, Sizes{9, 2, 2, 14, 30, 16, 24}})
+    for (const Sizes& s :
+         {Sizes{1, 1, 1, 1, 1, 1, 1}, Sizes{2, 3, 3, 5, 7, 8, 8}, Sizes{1, 2, 2, 97, 131, 64, 64},
+          Sizes{1, 1, 1, 64, 256, 32, 32}, Sizes{3, 4, 2, 13, 300, 33, 17}, Sizes{1, 2, 1, 129, 49, 20, 70},
+          Sizes{1, 1, 1, 20, 600, 40, 130}, Sizes{9, 2, 2, 14, 30, 16, 24}})
       check(make(s, by_head));
 }
 
 TEST(CpuAttention, FewRows) {
-  for (const Sizes& s : {Sizes{1, 2, 2, 1, 7, 8, 8}, Sizes{2, 6, 2, 1, 517, 64, 64}, Sizes{2, 6, 2, 3, 65, 33, 17}, Sizes{1, 1, 1, 12, 100, 5, 70}}) check(make(s));
+  for (const Sizes& s : {Sizes{1, 2, 2, 1, 7, 8, 8}, Sizes{2, 6, 2, 1, 517, 64, 64},
+                         Sizes{2, 6, 2, 3, 65, 33, 17}, Sizes{1, 1, 1, 12, 100, 5, 70}})
+    check(make(s));
 }
 
 TEST(CpuAttention, NothingThere) {
-  for (const Sizes& s : {Sizes{0, 2, 2, 3, 4, 8, 8}, Sizes{1, 2, 2, 0, 4, 8, 8}, Sizes{1, 2, 2, 3, 0, 8, 8}, Sizes{1, 2, 2, 30, 0, 8, 8}, Sizes{1, 2, 2, 30, 5, 0, 8},
-                         Sizes{1, 2, 2, 3, 5, 0, 8}, Sizes{1, 2, 2, 3, 4, 8, 0}})
+  for (const Sizes& s : {Sizes{0, 2, 2, 3, 4, 8, 8}, Sizes{1, 2, 2, 0, 4, 8, 8}, Sizes{1, 2, 2, 3, 0, 8, 8},
+                         Sizes{1, 2, 2, 30, 0, 8, 8}, Sizes{1, 2, 2, 30, 5, 0, 8}, Sizes{1, 2, 2, 3, 5, 0, 8},
+                         Sizes{1, 2, 2, 3, 4, 8, 0}})
     check(make(s));
 }
 
@@ -157,7 +173,12 @@ TEST(CpuAttention, Masks) {
 TEST(CpuAttention, WhatARowSees) {
   for (int64_t q_len : {1, 5, 130}) {
     for (int64_t past : {0, 3, 290}) {
-      for (const auto& [left, right] : {std::pair<int64_t, int64_t>{-1, -1}, {-1, 2}, {7, -1}, {0, 0}, {INT64_MAX, INT64_MAX}, {270, 3}}) {
+      for (const auto& [left, right] : {std::pair<int64_t, int64_t>{-1, -1},
+                                        {-1, 2},
+                                        {7, -1},
+                                        {0, 0},
+                                        {INT64_MAX, INT64_MAX},
+                                        {270, 3}}) {
         Problem p = make({2, 2, 1, q_len, 310, 16, 16});
         p.d.past = past, p.d.left = left, p.d.right = right;
         check(p, "window");
@@ -223,7 +244,8 @@ TEST(CpuAttention, JoinsHeads) {
       for (int64_t i = 0; i < 11; ++i)
         for (int64_t c = 0; c < 5; ++c)
           EXPECT_EQ(out[size_t(((b * 3 + h) * 11 + i) * 5 + c)],
-                    i < 4 ? past[size_t(((b * 3 + h) * 4 + i) * 5 + c)] : fresh[size_t((b * 7 + i - 4) * 15 + h * 5 + c)]);
+                    i < 4 ? past[size_t(((b * 3 + h) * 4 + i) * 5 + c)]
+                          : fresh[size_t((b * 7 + i - 4) * 15 + h * 5 + c)]);
 }
 
 }  // namespace

@@ -232,7 +232,10 @@ extern const Op op_attention{
           {{"q_num_heads", int64_t(4)}, {"kv_num_heads", int64_t(2)}, {"columns", Ints{1, 16, 0}}, {"head_sizes", Ints{7, 4}}}},
          {{{{1, 2, 3, 4}}, {{1, 2, 3, 4}}, {{1, 2, 3, 4}}, {.absent = true}, {{1, 2, 7, 4}}, {{1, 2, 7, 4}}},
           {},
-          3}},
+          3},
+         {{{{2, 4, 20, 8}}, {{2, 2, 33, 8}}, {{2, 2, 33, 8}}, {.shape = {2, 1, 20, 33}, .dtype = DType::boolean, .low = 0, .high = 1}}, {{"softcap", 1.5f}}},
+         {{{{2, 2, 3, 8}}, {{2, 2, 9, 8}}, {{2, 2, 9, 8}}, {.absent = true}, {.absent = true}, {.absent = true}, {.shape = {2}, .dtype = DType::i64, .values = {2, 9}}},
+          {{"left_window_size", int64_t(4)}, {"right_window_size", int64_t(1)}}}},
 };
 
 }  // namespace tenon::ops

@@ -170,6 +170,9 @@ extern const Op op_resize{
     .samples = {{{{{1, 2, 4, 5}}, {.absent = true}, {{4}, DType::f32, 0, 0, {1, 1, 2, 2}}}},
                 {{{{1, 2, 5, 4}}, {.absent = true}, {.absent = true}, {{4}, DType::i64, 0, 0, {1, 2, 7, 3}}},
                  {{"mode", "linear"}}},
+                {{{{4, 3, 2, 5}}, {.absent = true}, {.absent = true}, {{4}, DType::i64, 0, 0, {7, 6, 2, 5}}},
+                 {{"mode", "linear"}}},
+                {{{{2, 3, 2, 1, 7}}, {.absent = true}, {{5}, DType::f32, 0, 0, {1, 1, 1, 1, 1.5}}}},
                 {{{{1, 1, 5, 6}}, {.absent = true}, {{2}, DType::f32, 0, 0, {1.5, 0.5}}},
                  {{"mode", "cubic"}, {"axes", Ints{2, 3}}, {"coordinate_transformation_mode", "align_corners"}}}},
 };

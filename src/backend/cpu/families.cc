@@ -2,11 +2,11 @@
 
 namespace tenon::cpu {
 
-extern const Family kConv, kMatMul, kPointwise, kReduce, kArgReduce, kSoftmax, kNorm, kPool, kTranspose, kGather, kCopy, kPad, kResize;
+extern const Family kConv, kMatMul, kPointwise, kReduce, kArgReduce, kSoftmax, kNorm, kPool, kTranspose, kGather, kCopy, kPad, kResize, kAttention;
 
 std::span<const Family* const> families() {
   static const Family* const list[] = {&kConv,    &kMatMul, &kPointwise, &kReduce, &kArgReduce, &kSoftmax, &kNorm,
-                                       &kPool, &kTranspose, &kGather, &kCopy,   &kPad,       &kResize};
+                                       &kPool, &kTranspose, &kGather, &kCopy,   &kPad,       &kResize, &kAttention};
   return list;
 }
 

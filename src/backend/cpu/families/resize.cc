@@ -1,10 +1,22 @@
 // Resize of two neighbouring dimensions: nearest and linear, from the operator's own tables.
 #include "backend/cpu/kernels/resize.h"
 
+#include <optional>
+
 #include "backend/cpu/families.h"
 #include "ops/common/resize.h"
 
 namespace tenon::cpu {
+
+// The first of two neighbouring dimensions beside which no other changes: those named by `changes`.
+template <class F>
+static std::optional<size_t> first_of_two(size_t rank, F changes) {
+  size_t first = rank, last = 0;
+  for (size_t i = 0; i < rank; ++i)
+    if (changes(i)) first = std::min(first, i), last = i;
+  if (rank < 2 || (first < rank && last > first + 1)) return std::nullopt;
+  return std::min(first, rank - 2);
+}
 
 static KernelAnswer supports(const KernelRequest& r) {
   auto mode = resize_mode(r.node.attrs);
@@ -14,18 +26,16 @@ static KernelAnswer supports(const KernelRequest& r) {
   if (mode->kind == ResizeMode::cubic || mode->antialias) return no("cubic and antialiased resizing has no kernel");
   if (mode->coords == ResizeMode::tf_crop) return no("tf_crop_and_resize has no kernel");
   if (mode->kind == ResizeMode::linear ? !f : bits(t) < 8) return no(cat("no kernel for ", name(t)));
-  const ValueInfo& x = r.graph.info(r.node.inputs[0]);
-  if (!x.ranked || x.shape.size() != 4) return no("only four dimensions have a kernel");
-  const ValueInfo& y = r.graph.info(r.node.outputs[0]);
-  if (!y.ranked || !(x.shape[0] == y.shape[0])) return no("the batch is resized");
-  if (!(x.shape[1] == y.shape[1]) && !(x.shape[3] == y.shape[3])) return no("more than two dimensions are resized");
+  const ValueInfo &x = r.graph.info(r.node.inputs[0]), &y = r.graph.info(r.node.outputs[0]);
+  if (!x.ranked || !y.ranked) return no("its rank is not known");
+  if (!first_of_two(x.shape.size(), [&](size_t i) { return !(x.shape[i] == y.shape[i]); })) return no("not two neighbouring dimensions are resized");
   return yes();
 }
 
 static Result<KernelImage> compile(const KernelRequest& r, Isa) {
   KernelImage image{"cpu", "resize", "", {}, {}};
   const SymShape &x = r.graph.info(r.node.inputs[0]).shape, &y = r.graph.info(r.node.outputs[0]).shape;
-  image.strides_output = x[3] == y[3] && !(x[1] == y[1]);  // channels last
+  image.strides_output = x.size() == 4 && x[3] == y[3] && !(x[1] == y[1]);  // channels last
   return image;
 }
 
@@ -66,9 +76,14 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa) {
     auto t = std::make_shared<Tables>();
     t->linear = mode.kind == ResizeMode::linear;
     const Shape &x = in[0].shape, &y = out[0].shape;
-    const bool last = x[3] == y[3] && (out[0].pitch || !(x[1] == y[1] && plan[1].scale == 1));
-    const size_t h = last ? 1 : 2;
-    t->desc = {last, in[0].dtype, x[0], last ? x[3] : x[1], x[h], x[h + 1], y[h], y[h + 1], out[0].pitch};
+    // A scale that leaves a size as it is may still move what is inside. Rows that lie apart are of channels-last images.
+    auto first = out[0].pitch ? std::optional<size_t>(1) : first_of_two(x.size(), [&](size_t i) { return x[i] != y[i] || plan[i].scale != 1; });
+    if (!first) first = first_of_two(x.size(), [&](size_t i) { return x[i] != y[i]; });
+    if (!first) return invalid_argument("more than two neighbouring dimensions are resized");
+    const size_t h = *first;
+    const int64_t outer = num_elements(Shape(x.begin(), x.begin() + int64_t(h))), inner = num_elements(Shape(x.begin() + int64_t(h) + 2, x.end()));
+    const bool last = inner != 1 || out[0].pitch;
+    t->desc = {last, in[0].dtype, last ? outer : 1, last ? inner : outer, x[h], x[h + 1], y[h], y[h + 1], out[0].pitch};
     if (num_elements(y) == 0) return make_launch(0, [](const LaunchArgs&, ThreadPool&) { return Status(); });
     TRY(fill(resize_table(mode, plan[h]), t->linear, t->rows, t->row_weights));
     TRY(fill(resize_table(mode, plan[h + 1]), t->linear, t->columns, t->column_weights));

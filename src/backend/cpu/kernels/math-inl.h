@@ -68,29 +68,30 @@ HWY_INLINE V exp_f32(D d, V x) {
   return scale(d, hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(d, 1.0f)), n);
 }
 
-// For arguments that are <= 0 or NaN, as after subtracting a row's maximum. Below -87 it gives 0 or next to it.
+// For arguments that are <= 0 or NaN, as after subtracting a row's maximum. Below -87 it gives 0: numbers that are not normal
+// are slow to make and to multiply.
 template <class D, class V>
 HWY_INLINE V exp_nonpositive(D d, V x) {
-  const V one = hn::Set(d, 1.0f);
+  const V one = hn::Set(d, 1.0f), lowest = hn::Set(d, -87.0f);
+  const V clamped = hn::Max(lowest, x);
 #if HWY_TARGET == HWY_AVX3
   V n;
-  const V r = reduce_ln2(d, hn::Max(hn::Set(d, -104.0f), x), n);
+  const V r = reduce_ln2(d, clamped, n);
 #else
   // Adding 1.5 * 2^23 rounds to whole numbers and leaves n in the low bits, ready to become an exponent.
   const V magic = hn::Set(d, 12582912.0f);
-  const V clamped = hn::Max(hn::Set(d, -87.0f), x);
   const V shifted = hn::MulAdd(clamped, hn::Set(d, 1.44269504f), magic), n = hn::Sub(shifted, magic);
   const V r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(d, 0.693359375f), clamped));
 #endif
   const V p = poly(d, r, 5.000000097e-01f, 1.666651711e-01f, 4.166620045e-02f, 8.369096473e-03f, 1.395084764e-03f);
   const V m = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), one);
 #if HWY_TARGET == HWY_AVX3
-  return scale(d, m, n);
+  const V y = scale(d, m, n);
 #else
   const hn::RebindToSigned<D> di;
-  const V power = hn::BitCast(d, hn::Add(hn::ShiftLeft<23>(hn::BitCast(di, shifted)), hn::BitCast(di, one)));
-  return hn::IfThenElse(hn::Lt(x, hn::Set(d, -87.0f)), hn::Zero(d), hn::Mul(m, power));
+  const V y = hn::Mul(m, hn::BitCast(d, hn::Add(hn::ShiftLeft<23>(hn::BitCast(di, shifted)), hn::BitCast(di, one))));
 #endif
+  return hn::IfThenZeroElse(hn::Lt(x, lowest), y);
 }
 
 template <class D, class V>

@@ -17,7 +17,7 @@ Graph graph(std::string_view text) {
   return g;
 }
 
-// Convolutions and products, which have fast kernels; NonZero, which has none; a symbolic size.
+// Convolutions and products; NonZero, which sizes its own result; a symbolic size.
 constexpr const char* kMixed = R"(graph "g" (%x: f32[n, 3, 9, 7], %ids: i64[n]) -> (%y, %z, %p) {
   const %w: f32[5, 3, 3, 3] = random 1
   const %m: f32[7, 4] = random 2

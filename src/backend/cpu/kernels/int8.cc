@@ -199,58 +199,76 @@ void int8_conv_pack(const Int8ConvDesc& d, const void* w, void* packed) {
 
 namespace {
 
-// The pixels of a panel, as pieces of lines.
+// The input's planes with their border of zero points, so that every kernel position of every pixel lies
+// inside.
+struct Bordered {
+  int64_t size[3], plane;  // bytes
+
+  explicit Bordered(const Int8ConvDesc& d) {
+    plane = 1;
+    for (int i = 0; i < 3; ++i) {
+      const Window& w = d.windows[i];
+      size[i] = w.out > 0 ? (w.out - 1) * w.stride + (w.kernel - 1) * w.dilation + 1 : 0;
+      plane *= size[i];
+    }
+  }
+  // Whole panels are read where less is needed.
+  int64_t bytes(const Int8ConvDesc& d) const {
+    return aligned(d.batch * d.groups * d.in_channels * plane + kPanel);
+  }
+  int64_t offset(int64_t i0, int64_t i1, int64_t i2) const { return (i0 * size[1] + i1) * size[2] + i2; }
+};
+
+void add_border(const Int8ConvDesc& d, const Bordered& to, const uint8_t* x, uint8_t zero, uint8_t flip,
+                uint8_t* out) {
+  const Window &w0 = d.windows[0], &w1 = d.windows[1], &w = d.windows[2];
+  const int64_t low = std::min(w.pad_begin, to.size[2]),
+                high = std::clamp<int64_t>(w.pad_begin + w.in, low, to.size[2]);
+  for (int64_t p0 = 0; p0 < to.size[0]; ++p0)
+    for (int64_t p1 = 0; p1 < to.size[1]; ++p1, out += to.size[2]) {
+      const int64_t i0 = p0 - w0.pad_begin, i1 = p1 - w1.pad_begin;
+      if (i0 < 0 || i0 >= w0.in || i1 < 0 || i1 >= w1.in) {
+        std::memset(out, zero, size_t(to.size[2]));
+        continue;
+      }
+      const uint8_t* line = x + (i0 * w1.in + i1) * w.in;
+      std::memset(out, zero, size_t(low));
+      for (int64_t i = low; i < high; ++i) out[i] = line[i - w.pad_begin] ^ flip;
+      std::memset(out + high, zero, size_t(to.size[2] - high));
+    }
+}
+
+// The pixels of a panel, as pieces of lines: where a piece's first pixel lies at the first kernel position.
 struct Piece {
-  int64_t at[3];  // output position of the first
+  int64_t offset;
   int from, count;
 };
 
-// Gathers the bytes that kernel position `tap` of one channel's plane gives to the pixels; outside it is
-// `zero`.
-void gather_tap(const Int8ConvDesc& d, const uint8_t* plane, const int64_t tap[3], const Piece* pieces,
-                int count, uint8_t zero, uint8_t flip, uint8_t* out) {
+int cut_pieces(const Int8ConvDesc& d, const Bordered& in, int64_t pixel, int64_t count, Piece* pieces) {
   const Window &w0 = d.windows[0], &w1 = d.windows[1], &w = d.windows[2];
-  for (int p = 0; p < count; ++p) {
-    const Piece& piece = pieces[p];
-    uint8_t* to = out + piece.from;
-    const int64_t i0 = w0.at(piece.at[0], tap[0]), i1 = w1.at(piece.at[1], tap[1]),
-                  first = w.at(piece.at[2], tap[2]);
-    if (i0 < 0 || i0 >= w0.in || i1 < 0 || i1 >= w1.in) {
-      std::memset(to, zero, size_t(piece.count));
-      continue;
-    }
-    const uint8_t* line = plane + (i0 * w1.in + i1) * w.in;
-    // Pixels [low, high) of the piece lie inside.
-    const int64_t low =
-        std::clamp<int64_t>(first < 0 ? (-first + w.stride - 1) / w.stride : 0, 0, piece.count);
-    const int64_t high =
-        std::clamp<int64_t>(first < w.in ? (w.in - 1 - first) / w.stride + 1 : 0, low, piece.count);
-    std::memset(to, zero, size_t(low));
-    std::memset(to + high, zero, size_t(piece.count - high));
-    if (w.stride == 1) {
-      if (flip == 0)
-        std::memcpy(to + low, line + first + low, size_t(high - low));
-      else
-        for (int64_t i = low; i < high; ++i) to[i] = line[first + i] ^ flip;
-    } else {
-      for (int64_t i = low; i < high; ++i) to[i] = line[first + i * w.stride] ^ flip;
-    }
-  }
-}
-
-int cut_pieces(const Int8ConvDesc& d, int64_t pixel, int64_t count, Piece* pieces) {
   int n = 0;
   for (int64_t done = 0; done < count;) {
     Piece& p = pieces[n++];
-    const int64_t line = (pixel + done) / d.windows[2].out;
-    p.at[2] = (pixel + done) % d.windows[2].out;
-    p.at[1] = line % d.windows[1].out;
-    p.at[0] = line / d.windows[1].out;
+    const int64_t line = (pixel + done) / w.out, column = (pixel + done) % w.out;
+    p.offset = in.offset(line / w1.out * w0.stride, line % w1.out * w1.stride, column * w.stride);
     p.from = int(done);
-    p.count = int(std::min(count - done, d.windows[2].out - p.at[2]));
+    p.count = int(std::min(count - done, w.out - column));
     done += p.count;
   }
   return n;
+}
+
+// The bytes that one kernel position of a plane gives to the pixels. Writes up to a panel's width behind the
+// last piece.
+void gather_tap(const uint8_t* plane, int64_t stride, const Piece* pieces, int count, uint8_t* out) {
+  for (int p = 0; p < count; ++p) {
+    const uint8_t* line = plane + pieces[p].offset;
+    uint8_t* to = out + pieces[p].from;
+    if (stride == 1)
+      std::memcpy(to, line, kPanel);  // the next piece overwrites what is too much
+    else
+      for (int i = 0; i < pieces[p].count; ++i) to[i] = line[i * stride];
+  }
 }
 
 int64_t conv_worker_bytes(const Int8ConvDesc& d) {
@@ -261,7 +279,7 @@ int64_t conv_worker_bytes(const Int8ConvDesc& d) {
 }  // namespace
 
 int64_t int8_conv_scratch_bytes(const Int8ConvDesc& d, int threads) {
-  return conv_worker_bytes(d) * threads;
+  return Bordered(d).bytes(d) + conv_worker_bytes(d) * threads;
 }
 
 void int8_conv(ThreadPool& pool, const Int8ConvDesc& d, const void* x, const void* packed, int32_t x_zero,
@@ -280,58 +298,65 @@ void int8_conv(ThreadPool& pool, const Int8ConvDesc& d, const void* x, const voi
   const uint8_t flip = d.x_signed ? 0x80 : 0, outside = uint8_t(za);
   const Int8TileFn tile = int8_tile(d.isa);
   const int64_t each = element_bytes(output.type);
-  parallel_tasks(
-      pool, d.batch * d.groups * panels, kPanel * (depth + d.out_channels * depth / 16),
-      [&](int64_t task, int worker) {
-        const int64_t pixel = task % panels * kPanel, group = task / panels % d.groups,
-                      n = task / (panels * d.groups);
-        const int64_t columns = std::min(kPanel, plane - pixel);
-        char* mine = static_cast<char*>(scratch) + worker * conv_worker_bytes(d);
-        auto* panel = reinterpret_cast<uint8_t*>(mine);
-        auto* out = reinterpret_cast<int32_t(*)[kInt8Columns]>(mine + aligned(depth * kPanel));
-        Piece pieces[kInt8Columns];
-        const int count = cut_pieces(d, pixel, columns, pieces);
-        int32_t column_sums[kInt8Columns] = {}, ones[kInt8Columns];
-        std::fill_n(ones, kInt8Columns, 1);
-        const uint8_t* planes =
-            static_cast<const uint8_t*>(x) + (n * d.groups + group) * d.in_channels * d.in_plane();
-        uint8_t rows[4][kInt8Columns] = {};
-        int64_t at = 0;
-        const auto next = [&] {
-          if (!w_centred)
-            for (int j = 0; j < kInt8Columns; ++j) column_sums[j] += rows[at % 4][j];
-          if (++at % 4 == 0) int8_interleave(rows, panel + (at - 4) * kPanel);
-        };
-        for (int64_t c = 0; c < d.in_channels; ++c) {
-          int64_t tap[3];
-          for (tap[0] = 0; tap[0] < d.windows[0].kernel; ++tap[0])
-            for (tap[1] = 0; tap[1] < d.windows[1].kernel; ++tap[1])
-              for (tap[2] = 0; tap[2] < d.windows[2].kernel; ++tap[2]) {
-                gather_tap(d, planes + c * d.in_plane(), tap, pieces, count, outside, flip, rows[at % 4]);
-                next();
-              }
-        }
-        while (at % 4) {
-          std::memset(rows[at % 4], 0, kInt8Columns);
-          next();
-        }
-        for (int64_t m = 0; m < d.out_channels; m += kInt8Rows) {
-          const int64_t first = group * d.out_channels + m;
-          const int height = int(std::min<int64_t>(kInt8Rows, d.out_channels - m));
-          tile({weights + first * depth, depth, panel, depth, height, int(columns), false, out});
-          for (int64_t i = first; i < first + height; ++i) {
-            Int8Row r = output_row(output, i, 0);
-            r.sums = out[i - first];
-            r.n = columns;
-            const int32_t zw = zero_of(i);
-            r.r1 = zw, r.c1 = column_sums;
-            r.r2 = wrapped((int64_t(sums[i]) - k * zw) * za), r.c2 = ones;
-            int8_finish_row(
-                r, output.type,
-                static_cast<char*>(y) + ((n * d.groups * d.out_channels + i) * plane + pixel) * each);
-          }
-        }
-      });
+  const Bordered in(d);
+  auto* bordered = static_cast<uint8_t*>(scratch);
+  parallel_ranges(pool, d.batch * d.groups * d.in_channels, in.plane, [&](int64_t begin, int64_t end, int) {
+    for (int64_t c = begin; c < end; ++c)
+      add_border(d, in, static_cast<const uint8_t*>(x) + c * d.in_plane(), outside, flip,
+                 bordered + c * in.plane);
+  });
+  parallel_tasks(pool, d.batch * d.groups * panels, kPanel * (depth + d.out_channels * depth / 16),
+                 [&](int64_t task, int worker) {
+                   const int64_t pixel = task % panels * kPanel, group = task / panels % d.groups,
+                                 n = task / (panels * d.groups);
+                   const int64_t columns = std::min(kPanel, plane - pixel);
+                   char* mine = static_cast<char*>(scratch) + in.bytes(d) + worker * conv_worker_bytes(d);
+                   auto* panel = reinterpret_cast<uint8_t*>(mine);
+                   auto* out = reinterpret_cast<int32_t(*)[kInt8Columns]>(mine + aligned(depth * kPanel));
+                   Piece pieces[kInt8Columns];
+                   const int count = cut_pieces(d, in, pixel, columns, pieces);
+                   int32_t column_sums[kInt8Columns] = {}, ones[kInt8Columns];
+                   std::fill_n(ones, kInt8Columns, 1);
+                   const uint8_t* planes = bordered + (n * d.groups + group) * d.in_channels * in.plane;
+                   uint8_t rows[5][kInt8Columns] = {};  // the fifth for what gather_tap writes too much
+                   int64_t at = 0;
+                   const auto next = [&] {
+                     if (!w_centred)
+                       for (int j = 0; j < kInt8Columns; ++j) column_sums[j] += rows[at % 4][j];
+                     if (++at % 4 == 0) int8_interleave(rows, panel + (at - 4) * kPanel);
+                   };
+                   for (int64_t c = 0; c < d.in_channels; ++c) {
+                     const Window *w0 = &d.windows[0], *w1 = &d.windows[1], *w2 = &d.windows[2];
+                     for (int64_t t0 = 0; t0 < w0->kernel; ++t0)
+                       for (int64_t t1 = 0; t1 < w1->kernel; ++t1)
+                         for (int64_t t2 = 0; t2 < w2->kernel; ++t2) {
+                           const int64_t tap =
+                               in.offset(t0 * w0->dilation, t1 * w1->dilation, t2 * w2->dilation);
+                           gather_tap(planes + c * in.plane + tap, w2->stride, pieces, count, rows[at % 4]);
+                           next();
+                         }
+                   }
+                   while (at % 4) {
+                     std::memset(rows[at % 4], 0, kInt8Columns);
+                     next();
+                   }
+                   for (int64_t m = 0; m < d.out_channels; m += kInt8Rows) {
+                     const int64_t first = group * d.out_channels + m;
+                     const int height = int(std::min<int64_t>(kInt8Rows, d.out_channels - m));
+                     tile({weights + first * depth, depth, panel, depth, height, int(columns), false, out});
+                     for (int64_t i = first; i < first + height; ++i) {
+                       Int8Row r = output_row(output, i, 0);
+                       r.sums = out[i - first];
+                       r.n = columns;
+                       const int32_t zw = zero_of(i);
+                       r.r1 = zw, r.c1 = column_sums;
+                       r.r2 = wrapped((int64_t(sums[i]) - k * zw) * za), r.c2 = ones;
+                       int8_finish_row(r, output.type,
+                                       static_cast<char*>(y) +
+                                           ((n * d.groups * d.out_channels + i) * plane + pixel) * each);
+                     }
+                   }
+                 });
 }
 
 }  // namespace tenon::cpu

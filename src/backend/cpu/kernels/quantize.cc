@@ -41,7 +41,7 @@ HWY_INLINE void each_vector(int64_t n, const F& f) {
   const int64_t lanes = int64_t(hn::Lanes(kFloat));
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) f(i, size_t(0));
-  if (i < n) f(i, size_t(n - i));
+  if (i < n) f(i, size_t(n - i) % HWY_LANES(float));  // said so that the compiler sees the bound
 }
 
 // n elements; scales[0], zeros[0] for all (kEach false) or one for each.

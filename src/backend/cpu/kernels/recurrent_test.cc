@@ -134,7 +134,9 @@ TEST(Recurrent, DirectionsLayoutsAndLengths) {
         for (bool lengths : {false, true}) {
           Attrs a = with(with({}, "direction", std::string(direction)), "layout", layout);
           check({.op = op, .steps = 7, .batch = 5, .attrs = a, .lengths = lengths});
-          if (lengths) check({.op = op, .steps = 60, .batch = 9, .hidden = 150, .attrs = a, .lengths = true});
+          // Several chunks of steps, both ways.
+          if (lengths && a.s("direction") == "bidirectional")
+            check({.op = op, .steps = 60, .batch = 9, .hidden = 150, .attrs = a, .lengths = true});
         }
 }
 

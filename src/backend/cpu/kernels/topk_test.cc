@@ -78,7 +78,7 @@ TEST(Cumulative, AgreesWithTheReference) {
   for (DType t : kTypes)
     for (bool product : {false, true})
       for (int options = 0; options < 4; ++options)
-        for (const Shape& shape : {Shape{3, 5, 1}, Shape{2, 7, 70}, Shape{1, 0, 3}, Shape{50, 40, 33}}) {
+        for (const Shape& shape : {Shape{3, 5, 1}, Shape{2, 7, 70}, Shape{1, 0, 3}, Shape{20, 30, 33}}) {
           const Tensor x = random_tensor(rng, t, shape, false);
           Tensor axis = Tensor::make(DType::i64, {});
           axis.set_int(0, 1);

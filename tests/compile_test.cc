@@ -97,14 +97,14 @@ TEST(Compile, NodesOfOneKernelKeepTheirNames) {
 
 TEST(Compile, FallbacksAreListedWithTheReason) {
   const char* text = R"(graph "g" (%x: f32[n], %d: f64[2, 2]) -> (%z, %e) {
-    %z = NonZero(%x) "nz"
+    %z = Unique(%x) "nz"
     %e = Det(%d) "det"
   })";
   auto b = build(text);
   ASSERT_TRUE(b.ok()) << b.status().to_string();
   auto list = list_fallbacks(b->content);
   ASSERT_EQ(list.size(), 2u);
-  EXPECT_NE(list[0].find("NonZero 'nz': its result's size depends on data"), std::string::npos) << list[0];
+  EXPECT_NE(list[0].find("Unique 'nz': its result's size depends on data"), std::string::npos) << list[0];
   EXPECT_NE(list[1].find("Det 'det': "), std::string::npos) << list[1];
   EXPECT_GT(list[1].size(), std::string("Det 'det': ").size());
 }

@@ -5,8 +5,6 @@
 
 namespace tenon::ops {
 
-static const CellKind kCell{3, {"Sigmoid", "Tanh"}};
-
 static void step(const CellStep& s) {
   const int64_t n = s.hidden;
   std::vector<double> reset(static_cast<size_t>(n)), scaled(static_cast<size_t>(n));
@@ -37,8 +35,8 @@ extern const Op op_gru{
                {"initial_h", kFloats, 'T', Param::optional}},
     .outputs = {{"Y", kFloats, 'T', Param::optional}, {"Y_h", kFloats, 'T', Param::optional}},
     .attrs = recurrent_attrs({{"linear_before_reset", int64_t(0)}}),
-    .infer = [](InferArgs& a) { return infer_recurrent(a, kCell); },
-    .reference = [](RefArgs& a) { return reference_recurrent(a, kCell, step); },
+    .infer = [](InferArgs& a) { return infer_recurrent(a, cell_kind("GRU")); },
+    .reference = [](RefArgs& a) { return reference_recurrent(a, cell_kind("GRU"), step); },
     .flops = recurrent_flops,
     .tolerance = {.f32 = 64, .f16 = 8},
     .samples = {{{{{3, 2, 4}}, {{1, 15, 4}}, {{1, 15, 5}}, {{1, 30}}},

@@ -6,8 +6,6 @@
 
 namespace tenon::ops {
 
-static const CellKind kCell{4, {"Sigmoid", "Tanh", "Tanh"}};
-
 static void step(const CellStep& s) {
   const int64_t n = s.hidden;
   const bool coupled = s.attrs.i("input_forget") != 0;
@@ -39,8 +37,8 @@ extern const Op op_lstm{
                 {"Y_h", kFloats, 'T', Param::optional},
                 {"Y_c", kFloats, 'T', Param::optional}},
     .attrs = recurrent_attrs({{"input_forget", int64_t(0)}}),
-    .infer = [](InferArgs& a) { return infer_recurrent(a, kCell); },
-    .reference = [](RefArgs& a) { return reference_recurrent(a, kCell, step); },
+    .infer = [](InferArgs& a) { return infer_recurrent(a, cell_kind("LSTM")); },
+    .reference = [](RefArgs& a) { return reference_recurrent(a, cell_kind("LSTM"), step); },
     .flops = recurrent_flops,
     .tolerance = {.f32 = 64, .f16 = 8},
     .samples = {{{{{3, 2, 4}}, {{1, 20, 4}}, {{1, 20, 5}}, {{1, 40}}}, {{"hidden_size", int64_t(5)}}, 3},

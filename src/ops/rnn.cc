@@ -4,8 +4,6 @@
 
 namespace tenon::ops {
 
-static const CellKind kCell{1, {"Tanh"}};
-
 static void step(const CellStep& s) {
   for (int64_t i = 0; i < s.hidden; ++i) s.next[i] = s.act[0](s.clipped(s.x[i] + s.recur(i)));
 }
@@ -22,8 +20,8 @@ extern const Op op_rnn{
                {"initial_h", kFloats, 'T', Param::optional}},
     .outputs = {{"Y", kFloats, 'T', Param::optional}, {"Y_h", kFloats, 'T', Param::optional}},
     .attrs = recurrent_attrs({}),
-    .infer = [](InferArgs& a) { return infer_recurrent(a, kCell); },
-    .reference = [](RefArgs& a) { return reference_recurrent(a, kCell, step); },
+    .infer = [](InferArgs& a) { return infer_recurrent(a, cell_kind("RNN")); },
+    .reference = [](RefArgs& a) { return reference_recurrent(a, cell_kind("RNN"), step); },
     .flops = recurrent_flops,
     .tolerance = {.f32 = 64, .f16 = 8},
     .samples = {{{{{3, 2, 4}}, {{1, 5, 4}}, {{1, 5, 5}}, {{1, 10}}}, {{"hidden_size", int64_t(5)}}, 2},

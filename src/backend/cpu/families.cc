@@ -2,11 +2,17 @@
 
 namespace tenon::cpu {
 
-extern const Family kConv, kMatMul, kPointwise, kReduce, kArgReduce, kSoftmax, kNorm, kPool, kTranspose, kGather, kCopy, kPad, kResize, kAttention;
+extern const Family kConv, kMatMul, kPointwise, kReduce, kArgReduce, kSoftmax, kNorm, kPool, kTranspose,
+    kGather, kCopy, kPad, kResize, kRecurrent, kGatherND, kScatterND, kElements, kNonZero, kTopK, kCumulative,
+    kQuantize, kDynamicQuantize, kInt8MatMul, kInt8Conv, kHalfProducts, kNBits, kAttention;
 
 std::span<const Family* const> families() {
-  static const Family* const list[] = {&kConv,    &kMatMul, &kPointwise, &kReduce, &kArgReduce, &kSoftmax, &kNorm,
-                                       &kPool, &kTranspose, &kGather, &kCopy,   &kPad,       &kResize, &kAttention};
+  static const Family* const list[] = {
+      &kConv,         &kMatMul,     &kPointwise, &kReduce,          &kArgReduce,  &kSoftmax,
+      &kNorm,         &kPool,       &kTranspose, &kGather,          &kCopy,       &kPad,
+      &kResize,       &kRecurrent,  &kGatherND,  &kScatterND,       &kElements,   &kNonZero,
+      &kTopK,         &kCumulative, &kQuantize,  &kDynamicQuantize, &kInt8MatMul, &kInt8Conv,
+      &kHalfProducts, &kNBits,      &kAttention};
   return list;
 }
 

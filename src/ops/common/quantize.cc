@@ -160,14 +160,18 @@ Status reference_dequantize_linear(RefArgs& a) {
 // ---- scales from data
 // ---------------------------------------------------------------------------------------------
 
+DynamicRange dynamic_range(float low, float high) {
+  const float scale = high == low ? 1.0f : (high - low) / 255.0f;
+  return {scale, quantized(double(-low / scale), 0, DType::u8)};
+}
+
 DynamicRange dynamic_range(const std::vector<double>& x) {
   float low = 0, high = 0;
   for (double v : x) {
     low = std::min(low, float(v));
     high = std::max(high, float(v));
   }
-  const float scale = high == low ? 1.0f : (high - low) / 255.0f;
-  return {scale, quantized(double(-low / scale), 0, DType::u8)};
+  return dynamic_range(low, high);
 }
 
 }  // namespace tenon

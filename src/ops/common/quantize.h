@@ -51,6 +51,8 @@ struct DynamicRange {
   int64_t zero_point;
 };
 DynamicRange dynamic_range(const std::vector<double>& x);
+// REQUIRES: low <= 0 <= high.
+DynamicRange dynamic_range(float low, float high);
 
 inline constexpr DTypeSet kQuantized{
     DType::i8,         DType::u8, DType::i16, DType::u16, DType::f8e4m3fn, DType::f8e4m3fnuz, DType::f8e5m2,

@@ -17,6 +17,11 @@ std::vector<AttrSpec> recurrent_attrs(std::vector<AttrSpec> own) {
   return all;
 }
 
+const CellKind& cell_kind(std::string_view op) {
+  static const CellKind rnn{1, {"Tanh"}}, gru{3, {"Sigmoid", "Tanh"}}, lstm{4, {"Sigmoid", "Tanh", "Tanh"}};
+  return op == "LSTM" ? lstm : op == "GRU" ? gru : rnn;
+}
+
 Result<int64_t> recurrent_directions(const Attrs& attrs) {
   const std::string& d = attrs.s("direction");
   if (d == "forward" || d == "reverse") return 1;

@@ -12,6 +12,8 @@ struct CellKind {
   int64_t gates;
   std::vector<const char*> activations;
 };
+// REQUIRES: `op` is RNN, GRU or LSTM.
+const CellKind& cell_kind(std::string_view op);
 
 // One step of one sequence in one direction.
 struct CellStep {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "backend/cpu/kernels/test_util.h"
+#include "ops/common/conv.h"
 
 namespace tenon::cpu {
 namespace {
@@ -315,6 +316,54 @@ TEST(ConvTranspose, Shapes) {
       check(d, e, true, Residual::in_place);
     }
   }
+}
+
+TEST(Conv, Volumes) {
+  struct Case {
+    int64_t batch, groups, in, out;
+    Window windows[3];
+  };
+  const auto window = [](int64_t in, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad) {
+    return Window{kernel, stride, dilation, pad, pad, in, (in + 2 * pad - (kernel - 1) * dilation - 1) / stride + 1};
+  };
+  const Case cases[] = {
+      {2, 1, 3, 5, {window(5, 3, 1, 1, 1), window(6, 3, 2, 1, 1), window(7, 3, 1, 2, 2)}},
+      {1, 2, 4, 7, {window(4, 2, 2, 1, 0), window(3, 1, 1, 1, 0), window(9, 5, 1, 1, 2)}},
+      {1, 5, 1, 1, {window(3, 1, 1, 1, 0), window(6, 3, 1, 1, 1), window(6, 3, 1, 1, 1)}},
+      {1, 1, 33, 40, {window(2, 1, 1, 1, 0), window(3, 1, 1, 1, 0), window(5, 1, 1, 1, 0)}},
+      {0, 1, 3, 5, {window(5, 3, 1, 1, 1), window(6, 3, 2, 1, 1), window(7, 3, 1, 2, 2)}},
+  };
+  for (const Case& c : cases)
+    for (Isa isa : supported_isas()) {
+      const Window &w0 = c.windows[0], &w1 = c.windows[1], &w2 = c.windows[2];
+      ConvDesc d;
+      d.isa = isa, d.volume = true;
+      d.batch = c.batch, d.groups = c.groups, d.in_c = c.groups * c.in, d.out_c = c.groups * c.out;
+      d.in_d = w0.in, d.out_d = w0.out, d.kernel_d = w0.kernel, d.stride_d = w0.stride, d.dilation_d = w0.dilation, d.pad_front = w0.pad_begin;
+      d.in_h = w1.in, d.out_h = w1.out, d.kernel_h = w1.kernel, d.stride_h = w1.stride, d.dilation_h = w1.dilation, d.pad_top = w1.pad_begin;
+      d.in_w = w2.in, d.out_w = w2.out, d.kernel_w = w2.kernel, d.stride_w = w2.stride, d.dilation_w = w2.dilation, d.pad_left = w2.pad_begin;
+      const int64_t in_plane = w0.in * w1.in * w2.in, out_plane = w0.out * w1.out * w2.out, taps = w0.kernel * w1.kernel * w2.kernel;
+      const auto x = random_floats(d.batch * in_plane * d.in_c, 1), w = random_floats(d.out_c * c.in * taps, 2);
+      std::vector<double> first(x.size());  // channels first
+      for (int64_t n = 0; n < d.batch; ++n)
+        for (int64_t p = 0; p < in_plane; ++p)
+          for (int64_t k = 0; k < d.in_c; ++k) first[size_t((n * d.in_c + k) * in_plane + p)] = double(x[size_t((n * in_plane + p) * d.in_c + k)]);
+      ConvSizes sizes;
+      sizes.batch = d.batch, sizes.groups = c.groups, sizes.in_channels = c.in, sizes.out_channels = c.out;
+      sizes.windows.assign(c.windows, c.windows + 3);
+      const auto want = convolve(sizes, first, {w.begin(), w.end()});
+      Floats packed(conv_packed_bytes(d) / 4), y(d.batch * out_plane * d.out_c);
+      conv_pack(d, w.data(), packed.data());
+      for (int threads : {1, 3}) {
+        ThreadPool pool(threads);
+        Floats scratch(conv_scratch_bytes(d, threads) / 4 + 16);
+        conv(d, x.data(), packed.data(), y.data(), {}, scratch.data(), pool);
+        for (int64_t n = 0; n < d.batch; ++n)
+          for (int64_t p = 0; p < out_plane; ++p)
+            for (int64_t k = 0; k < d.out_c; ++k)
+              ASSERT_TRUE(close(y[(n * out_plane + p) * d.out_c + k], want[size_t((n * d.out_c + k) * out_plane + p)], 1e-5)) << n << " " << p << " " << k;
+      }
+    }
 }
 
 }  // namespace

@@ -154,9 +154,7 @@ static Result<Program> generate(const KernelRequest& r, const Chip& chip) {
   const OperandDims dims = TRY(OperandDims::of(r));
   const bool lstm = op_is(node, "LSTM"), gru = op_is(node, "GRU"), wide = t == DType::f64,
              by_batch = node.attrs.i("layout") != 0;
-  const CellKind kind = lstm  ? CellKind{4, {"Sigmoid", "Tanh", "Tanh"}}
-                        : gru ? CellKind{3, {"Sigmoid", "Tanh"}}
-                              : CellKind{1, {"Tanh"}};
+  const CellKind& kind = cell_kind(node.op->name);
   const int64_t directions = TRY(recurrent_directions(node.attrs));
   const std::vector<Activation> act = TRY(recurrent_activations(node.attrs, kind, directions));
   const SymShape& x = dims.in(0);

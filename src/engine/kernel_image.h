@@ -18,6 +18,8 @@ struct KernelImage {
   // Bit i: the kernel reads input i only on the host, when it is bound (Kernel::value_inputs of a device whose memory the
   // host cannot read). Lowering keeps such values on the host. Not stored in the engine.
   uint32_t host_inputs = 0;
+  // Bit i: the kernel reads nothing of input i but its shape (Kernel::unread_inputs): it may stand in either memory. Not stored.
+  uint32_t unread_inputs = 0;
   // What makes it slower than it was meant to be, in the words of the report: registers that are spilled. Stored there only.
   std::string slow = {};
 };

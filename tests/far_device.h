@@ -54,6 +54,7 @@ class FarStream : public HostStream {
     return {};
   }
   Status synchronize() override {
+    waits += !queue_.empty();
     std::vector<Work> todo;
     todo.swap(queue_);
     for (const Work& w : todo) TRY(w());
@@ -77,7 +78,7 @@ class FarStream : public HostStream {
     r->work.swap(noted_);
     return std::unique_ptr<Recording>(std::move(r));
   }
-  int replays = 0;
+  int replays = 0, waits = 0;
 
  private:
   std::vector<Work> queue_, noted_;
@@ -103,7 +104,9 @@ class FarDevice : public Device {
   }
   Result<std::unique_ptr<Stream>> create_stream(int) override { return std::unique_ptr<Stream>(std::make_unique<FarStream>()); }
   Result<std::unique_ptr<Kernel>> load(const KernelSource& s) override {
-    return std::unique_ptr<Kernel>(std::make_unique<FarKernel>(*this, TRY(reference_->load(s))));
+    auto inner = TRY(reference_->load(s));
+    if (s.node.op->name == "NonZero") return std::unique_ptr<Kernel>(std::make_unique<FarNonZero>(*this, std::move(inner)));
+    return std::unique_ptr<Kernel>(std::make_unique<FarKernel>(*this, std::move(inner)));
   }
 
  private:
@@ -133,6 +136,38 @@ class FarDevice : public Device {
     }
     FarDevice& device;
     std::unique_ptr<Kernel> inner;
+  };
+  // Counts on the device.
+  struct FarNonZero : FarKernel {
+    using FarKernel::FarKernel;
+    struct Counting : Launch {
+      Status run(const LaunchArgs& a) override {
+        const Tensor x(in.dtype, in.shape, Buffer::borrow(device->memory_.real(a.inputs[0]), byte_size(in.dtype, num_elements(in.shape)), nullptr));
+        return far(a.stream).add([this, x, to = device->memory_.real(a.outputs[0]), count = device->memory_.real(a.count)] {
+          std::vector<Tensor> out(1);
+          TRY(inner->run_dynamic(std::vector<Tensor>{x}, out, {}));
+          std::memcpy(to, out[0].data(), size_t(out[0].bytes()));
+          *count = out[0].dim(1);
+          return Status();
+        });
+      }
+      Result<std::vector<Shape>> counted(int64_t count) const override { return std::vector<Shape>{{int64_t(in.shape.size()), count}}; }
+      FarDevice* device;
+      const Kernel* inner;
+      TensorDesc in;
+    };
+    bool counts() const override { return true; }
+    Result<std::vector<Shape>> largest(std::span<const TensorDesc> in) const override {
+      return std::vector<Shape>{{int64_t(in[0].shape.size()), num_elements(in[0].shape)}};
+    }
+    Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> in, std::span<const TensorDesc> out, Stream&) const override {
+      CHECK(out[0].shape == (*largest(in))[0]);
+      auto launch = std::make_unique<Counting>();
+      launch->device = &device;
+      launch->inner = inner.get();
+      launch->in = in[0];
+      return std::unique_ptr<Launch>(std::move(launch));
+    }
   };
 
   std::shared_ptr<Device> reference_;

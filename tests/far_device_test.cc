@@ -41,6 +41,7 @@ struct Far {
     return f;
   }
   int replays() const { return static_cast<FarStream&>(*stream).replays; }
+  int waits() const { return static_cast<FarStream&>(*stream).waits; }
   std::string ops() const {
     std::string out;
     for (const Node& n : plan->graph.nodes) out += cat(out.empty() ? "" : " ", n.op->name);
@@ -208,6 +209,62 @@ TEST(FarDevice, SizesThatTheDataDecides) {
   for (const Doubles& x : {Doubles{0, 1, 0, 2}, Doubles{1, 1, 1, 1}, Doubles{0, 0}, Doubles{}, Doubles{0, 1, 0, 2}}) f->check({floats(x)});
 }
 
+const std::vector<Doubles> kSparse = {Doubles{0, 1, 0, 2}, Doubles{1, 1, 1, 1}, Doubles{0, 0}, Doubles{}, Doubles{0, 1, 0, 2}, Doubles{3, 0, 0, 2}};
+
+TEST(FarDevice, KernelsMayCountThemselves) {
+  auto f = Far::open(R"(graph "g" (%x: f32[n]) -> (%z, %v, %r, %w) {
+    %a = Relu(%x)
+    %z = NonZero(%a)
+    %w = Identity(%z)
+    %f = Cast(%z) {to=1}
+    %v = Add(%f, %f)
+    const %s: i64[1] = [-1]
+    %r = Reshape(%v, %s)
+  })");
+  ASSERT_TRUE(f);
+  for (const Doubles& x : kSparse) f->check({floats(x)});
+  // What is handed over must not be memory that the next run writes.
+  std::vector<Tensor> first, second;
+  ASSERT_TRUE(f->executor->run({floats(kSparse[0])}, first, {.outputs_on_device = true}).ok());
+  ASSERT_TRUE(f->executor->run({floats(kSparse[5])}, second, {.outputs_on_device = true}).ok());
+  const auto want = interpret(f->graph, {floats(kSparse[0])}).value();
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(f->back(first[i]).identical(want[i])) << i;
+}
+
+TEST(FarDevice, ManySizesTakeOneWaitAndWhatIsInFrontIsRecorded) {
+  std::string text = R"(graph "g" (%x: f32[n]) -> (%o0, %o1, %o2, %p) {)";
+  for (int i = 0; i < 3; ++i) text += cat("const %c", i, ": f32[1] = [", i, ".0] %a", i, " = Sub(%x, %c", i, ") %z", i, " = NonZero(%a", i, ") %o", i, " = Neg(%z", i, ") ");
+  auto f = Far::open(text + "%q = NonZero(%o0) %p = Neg(%q) }");
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->ops(), "Copy Sub Sub Sub NonZero NonZero NonZero Neg Neg Neg NonZero Neg");
+  for (int run = 0; run < 3; ++run)
+    for (const Doubles& x : kSparse) f->check({floats(x)});
+  const Tensor x = floats(kSparse[0]), there = f->on_device(x);
+  ASSERT_TRUE(f->stream->synchronize().ok());
+  const int replays = f->replays();
+  for (int run = 0; run < 3; ++run) {
+    const int waits = f->waits();
+    std::vector<Tensor> outputs;
+    ASSERT_TRUE(f->executor->run({there}, outputs, {.outputs_on_device = true, .wait = false}).ok());
+    EXPECT_EQ(f->waits(), waits + 2);
+    const auto want = interpret(f->graph, {x}).value();
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(f->back(outputs[i]).identical(want[i])) << i;
+  }
+  EXPECT_EQ(f->replays(), replays + 2);
+}
+
+// A size that a late step decides, and one whose input the caller gives anew each time.
+TEST(FarDevice, KernelsMayCountWhatIsLate) {
+  auto f = Far::open(R"(graph "g" (%x: f32[n, 3], %k: i64[1]) -> (%y, %z) {
+    const %zero: i64[1] = [0]
+    %s = Slice(%x, %zero, %k)
+    %z = NonZero(%s)
+    %y = Neg(%z)
+  })");
+  ASSERT_TRUE(f);
+  for (int64_t k : {0, 2, 3, 1}) f->check({ramp({4, 3}), Tensor::of_ints({k})});
+}
+
 TEST(FarDevice, SizesAndIndicesStayOnTheHost) {
   auto f = Far::open(R"(graph "g" (%x: f32[n, 3], %k: i64[]) -> (%y, %k2) {
     const %one: i64[] = 1
@@ -219,6 +276,29 @@ TEST(FarDevice, SizesAndIndicesStayOnTheHost) {
   })");
   ASSERT_TRUE(f);
   for (int64_t k : {0, 1, 2, 1}) f->check({ramp({4, 3}), Tensor::scalar_int(k)});
+}
+
+// What goes into a branch and comes out of it need not leave the device.
+TEST(FarDevice, BranchesReadAndWriteOnTheDevice) {
+  auto f = Far::open(R"(graph "g" (%x: f32[n], %c: bool[]) -> (%y, %j, %k) {
+    %a = Neg(%x)
+    %i, %j, %k = If(%c, %a) {captures=1, else_branch=graph "e" (%p: f32[n]) -> (%q, %p, %s) {
+      %q = NonZero(%p)
+      %s = Abs(%p)
+    }, then_branch=graph "t" (%p: f32[n]) -> (%q, %r, %s) {
+      const %q: i64[1, 2] = [5, 6]
+      %r = Add(%p, %p)
+      %s = Exp(%p)
+    }}
+    %y = Neg(%i)
+  })", {"Exp"});
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->ops(), "Copy Neg If Neg");
+  Tensor c = Tensor::make(DType::boolean, {});
+  for (int64_t v : {1, 0, 1, 0}) {
+    c.set_int(0, v);
+    for (const Doubles& x : kSparse) f->check({floats(x), c});
+  }
 }
 
 TEST(FarDevice, ControlFlowIsTheHosts) {

@@ -78,6 +78,7 @@ struct LaunchArgs {
   void* const* outputs;       // as the node's outputs; null where absent
   void* scratch;              // scratch_bytes() of device memory, 64-byte aligned; contents undefined
   Stream& stream;
+  int64_t* count = nullptr;   // of a kernel that counts(): where, in the device's memory, it writes how many it has found
 };
 
 class Launch {
@@ -86,6 +87,8 @@ class Launch {
   virtual int64_t scratch_bytes() const { return 0; }
   // Puts the work on the stream; may return before it is done. Allocates nothing.
   virtual Status run(const LaunchArgs& args) = 0;
+  // Of a kernel that counts(): its results' shapes if it has found `count`. Errors: data_loss, more than there can be.
+  virtual Result<std::vector<Shape>> counted(int64_t count) const;
 };
 
 // Bytes in a device's memory, by address. Kernels with equal weights share them, so each address counts once.
@@ -97,9 +100,16 @@ class Kernel {
   // Inputs (bit i: input i) whose values bind() has to see: bounds, pads, sizes, axes. Where one is computed by the
   // network itself, binding waits until it is.
   virtual uint32_t value_inputs() const { return 0; }
+  // Inputs of which it reads nothing but the shape, such as the sizes that an Expand is given: they may stand in any memory.
+  virtual uint32_t unread_inputs() const { return 0; }
   // Prepares for these shapes, to be run on this stream. Errors: invalid_argument when the kernel was not built for them.
   virtual Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> inputs, std::span<const TensorDesc> outputs,
                                                Stream& stream) const = 0;
+  // Whether the data decides how large its results are, and it finds out on the device: it is bound to the largest() shapes,
+  // its launches write the results densely as they are, and to LaunchArgs::count a number that gives their shapes.
+  virtual bool counts() const { return false; }
+  // Of a kernel that counts(): the largest shapes that its results can have for these inputs.
+  virtual Result<std::vector<Shape>> largest(std::span<const TensorDesc> inputs) const;
   // Whether this kernel can also run without knowing its output shapes: host tensors in, host tensors out. Only for
   // sizes that the data decides and for control flow.
   virtual bool can_run_dynamic() const { return false; }

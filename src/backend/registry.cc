@@ -110,4 +110,8 @@ Status Kernel::run_dynamic(std::span<const Tensor>, std::vector<Tensor>&, const 
   return internal_error("this kernel needs to know its output shapes");
 }
 
+Result<std::vector<Shape>> Kernel::largest(std::span<const TensorDesc>) const { return internal_error("this kernel counts nothing"); }
+
+Result<std::vector<Shape>> Launch::counted(int64_t) const { return internal_error("this launch counts nothing"); }
+
 }  // namespace tenon

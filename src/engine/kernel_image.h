@@ -20,6 +20,8 @@ struct KernelImage {
   uint32_t host_inputs = 0;
   // The kernel can write the rows of output 0's last dimension apart (TensorDesc::pitch).
   bool strides_output = false;
+  // Bit i: the kernel reads nothing of input i but its shape (Kernel::unread_inputs): it may stand in either memory. Not stored.
+  uint32_t unread_inputs = 0;
   // What makes it slower than it was meant to be, in the words of the report: registers that are spilled. Stored there only.
   std::string slow = {};
 };

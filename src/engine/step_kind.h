@@ -18,4 +18,8 @@ inline StepKind step_kind(const Node& node) {
   return node.op->view && node.outputs.size() == 1 ? StepKind::view : StepKind::kernel;
 }
 
+// What the branches of an If capture goes to them as it is, so it may stand in either memory; and its results stand on the
+// device where a branch makes them there. Loop and Scan take tensors apart on the host.
+inline bool passes_through(const Node& node) { return node.op->domain.empty() && node.op->name == "If"; }
+
 }  // namespace tenon

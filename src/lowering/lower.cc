@@ -4,27 +4,9 @@
 #include "engine/step_kind.h"
 #include "ir/infer.h"
 #include "lowering/copies.h"
+#include "lowering/order.h"
 
 namespace tenon {
-
-// Whether a result's size depends on more than the shapes of the inputs.
-static bool data_decides(const Graph& g, const Node& node) {
-  std::set<std::string> in, out;
-  for (ValueId v : node.inputs)
-    if (v != kNoValue)
-      for (const Dim& d : g.info(v).shape) d.collect_symbols(in);
-  for (ValueId v : node.inputs)
-    if (v != kNoValue && g.info(v).value)
-      for (const Dim& d : *g.info(v).value) d.collect_symbols(in);
-  for (ValueId v : node.outputs) {
-    if (v == kNoValue) continue;
-    if (!g.info(v).ranked) return true;
-    for (const Dim& d : g.info(v).shape) d.collect_symbols(out);
-  }
-  for (const std::string& s : out)
-    if (!in.contains(s)) return true;
-  return false;
-}
 
 static bool has_body(const Node& node) {
   if (node.op->domain == "tenon") return false;  // a fused node's body is one kernel, no control flow
@@ -40,7 +22,7 @@ namespace {
 class Lowering {
  public:
   Lowering(Graph g, const Compilers& compilers, const LowerOptions& options, std::string where, bool is_body)
-      : g_(std::move(g)), compilers_(compilers), options_(options), where_(std::move(where)), device_(!compilers[0]->on_host()),
+      : g_(compilers[0]->on_host() ? std::move(g) : order_by_waits(std::move(g))), compilers_(compilers), options_(options), where_(std::move(where)), device_(!compilers[0]->on_host()),
         steps_(g_.nodes.size()), on_device_(g_.nodes.size()), small_on_host_(g_.values.size()), hopeless_(g_.nodes.size()) {
     if (is_body) find_hopeless();
   }
@@ -53,14 +35,18 @@ class Lowering {
   }
 
   Result<Lowered> finish() {
+    std::set<ValueId> made_there;
     for (Body& b : bodies_) {
       Lowered inner = TRY(b.lowering->finish());
+      const std::vector<ValueId>& results = g_.nodes[b.node].outputs;
+      for (size_t i = 0; i < inner.on_device.size() && i < results.size() && passes_through(g_.nodes[b.node]); ++i)
+        if (inner.on_device[i] && results[i] != kNoValue) made_there.insert(results[i]);
       for (auto& [name, value] : g_.nodes[b.node].attrs)
         if (name == b.attr) value = std::make_shared<const Graph>(std::move(inner.graph));
       steps_[b.node].bodies.emplace_back(b.attr, std::move(inner.steps));
     }
     if (!device_) return Lowered{std::move(g_), std::move(steps_)};
-    return insert_copies(std::move(g_), std::move(steps_), on_device_);
+    return insert_copies(std::move(g_), std::move(steps_), on_device_, made_there);
   }
 
  private:

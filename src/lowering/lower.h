@@ -19,6 +19,7 @@ struct LowerOptions {
 struct Lowered {
   Graph graph;
   std::vector<StepPlan> steps;
+  std::vector<bool> on_device = {};  // of each output of the graph: it is made in the device's memory
 };
 
 // Asks the compilers in their order. What the first has no kernel for is marked as a fallback, with the reason. Errors:

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "ir/text.h"
+#include "lowering/order.h"
 #include "lowering/signature.h"
 
 namespace tenon {
@@ -75,6 +76,25 @@ TEST(Lower, TheFirstErrorIsToldWhateverIsDoneFirst) {
     ASSERT_FALSE(lowered.ok());
     EXPECT_EQ(lowered.status().message(), "Neg 'bad 1': refused");
   }
+}
+
+// What decides sizes comes last among what needs as many waits; arithmetic on the sizes comes behind.
+TEST(Lower, WaitsForManySizesAtOnce) {
+  const auto order = [](const char* text) {
+    std::string names;
+    for (const Node& n : order_by_waits(*parse(text)).nodes) names += n.outputs.empty() ? "" : n.name;
+    return names;
+  };
+  EXPECT_EQ(order(R"(graph "g" (%x: f32[n], %y: f32[n]) -> (%p, %q, %s, %r) {
+    %a: i64[1, u] = NonZero(%x) "a"
+    %p: i64[1, u] = Neg(%a) "p"
+    %s: i64[2] = tenon.Dims() {dims=["u", "n"]} "s"
+    %b: i64[1, v] = NonZero(%y) "b"
+    %q: i64[1, v] = Neg(%b) "q"
+    %c: i64[2, w] = NonZero(%q) "c"
+    %r: f32[n] = Relu(%x) "r"
+  })"), "rabpsqc");
+  EXPECT_EQ(order(R"(graph "g" (%x: f32[n]) -> (%b) { %a: f32[n] = Neg(%x) "a" %b: f32[n] = Relu(%a) "b" })"), "ab");
 }
 
 TEST(Lower, StopsWhenTold) {

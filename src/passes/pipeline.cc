@@ -40,6 +40,7 @@ const std::vector<Pass>& all_passes() {
       {"find_gelu", "recognises Gelu spelled out", find_gelu},
       {"find_norms", "recognises LayerNormalization and RMSNormalization spelled out", find_norms},
       {"fold_constants", "runs nodes on constants at build time", fold_constants},
+      {"fold_late_shapes", "the same as fold_shapes with sizes that the data decides", fold_late_shapes},
       {"fold_pads", "Pad goes into Conv and AveragePool", fold_pads},
       {"fold_scales", "BatchNormalization, scales and shifts go into weights", fold_scales},
       {"fold_shapes", "shape arithmetic becomes constants and tenon.Dims", fold_shapes},
@@ -134,6 +135,7 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   // Anchors choose first: an elementwise node costs nothing behind a product, and a pass over memory elsewhere.
   TRY(pass("fuse_anchor"));
   TRY(pass("fuse_pointwise"));
+  TRY(pass("fold_late_shapes"));
   return g;
 }
 

@@ -56,6 +56,21 @@ static const void* inference_value(const Graph& g, const std::vector<Tensor>& he
   return host_value(g, held, v);
 }
 
+// Whether what binding this step has to see is known before the run.
+static bool values_seen(const Binding& b, const Graph& g, const LoadedStep& step) {
+  const std::vector<ValueId>& in = step.node->inputs;
+  for (size_t i = 0; i < in.size(); ++i)
+    if (step.wants_value(i) && in[i] != kNoValue && !host_value(g, b.held, in[i])) return false;
+  return true;
+}
+
+static std::vector<TensorDesc> known_inputs(const Binding& b, const Graph& g, const Node& node) {
+  std::vector<TensorDesc> in;
+  for (ValueId v : node.inputs)
+    in.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], host_value(g, b.held, v)});
+  return in;
+}
+
 // ---- binding -------------------------------------------------------------------------------------------------------
 
 // The binding for these shapes, made if none of the last few fits; it becomes the front one.
@@ -89,6 +104,7 @@ Result<std::unique_ptr<Binding>> Executor::bind(const std::vector<Tensor>& input
   b->output_of.assign(n_values, -1);
   b->data.assign(n_values, nullptr);
   b->held.resize(n_values);
+  b->uncounted.assign(n_values, false);
   b->steps.resize(g.nodes.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
     const ValueId v = g.inputs[i];
@@ -105,18 +121,9 @@ Result<std::unique_ptr<Binding>> Executor::bind(const std::vector<Tensor>& input
   for (size_t n = 0; n < g.nodes.size(); ++n) TRY(name_node(g.nodes[n], catch_bad_alloc([&] { return bind_step(*b, n); })));
   find_places(*b);
   for (size_t n = 0; n < g.nodes.size(); ++n) TRY(name_node(g.nodes[n], catch_bad_alloc([&] { return bind_kernel(*b, n); })));
+  TRY(make_room_for_counts(*b));
   plan_arenas(*b);
-
-  const auto is_input = [&](ValueId v) { return std::find(g.inputs.begin(), g.inputs.end(), v) != g.inputs.end(); };
-  while (b->inputs_end < plan_.steps.size() && plan_.steps[b->inputs_end].kind == StepKind::copy &&
-         is_input(plan_.steps[b->inputs_end].node->inputs[0]))
-    ++b->inputs_end;
-  b->recordable = stream_.can_record() && !b->any_late;
-  for (size_t n = b->inputs_end; n < plan_.steps.size(); ++n) {
-    const LoadedStep& step = plan_.steps[n];
-    const bool works = step.kind == StepKind::kernel || step.kind == StepKind::copy;
-    b->recordable = b->recordable && !(works && (step.place == Place::host || step.kind == StepKind::copy));
-  }
+  find_recorded(*b);
   return b;
 }
 
@@ -132,6 +139,37 @@ void Executor::find_places(Binding& b) {
                              [&](size_t n) { return plan_.steps[n].strides_output && !b.steps[n].late; }});
 }
 
+// The steps in front of the first that is late, runs on the host or copies: all of them, or enough to be worth a recording.
+void Executor::find_recorded(Binding& b) {
+  const Graph& g = plan_.graph;
+  const auto is_input = [&](ValueId v) { return std::find(g.inputs.begin(), g.inputs.end(), v) != g.inputs.end(); };
+  while (b.inputs_end < plan_.steps.size() && plan_.steps[b.inputs_end].kind == StepKind::copy &&
+         is_input(plan_.steps[b.inputs_end].node->inputs[0]))
+    ++b.inputs_end;
+  b.recorded_end = b.inputs_end;
+  if (!stream_.can_record()) return;
+  size_t end = b.inputs_end, kernels = 0;
+  for (; end < plan_.steps.size() && !b.steps[end].late; ++end) {
+    const LoadedStep& step = plan_.steps[end];
+    if (step.kind == StepKind::copy || (step.kind == StepKind::kernel && step.place == Place::host)) break;
+    kernels += step.kind == StepKind::kernel;
+  }
+  constexpr size_t kFewest = 4;
+  if (end == plan_.steps.size() || kernels >= kFewest) b.recorded_end = end;
+}
+
+Status Executor::make_room_for_counts(Binding& b) {
+  int64_t counts = 0;
+  for (size_t n = 0; n < b.steps.size(); ++n)
+    if (plan_.steps[n].kernel_ptr && plan_.steps[n].kernel_ptr->counts()) b.steps[n].count = int(counts++);
+  if (!counts) return {};
+  b.counts = TRY(allocate(DType::i64, {counts}, Place::device));
+  auto here = plan_.device->allocate_staging(b.counts.bytes());
+  if (!here) return make_status(Code::out_of_memory, "no memory for the sizes that the data decides");
+  b.counts_here = Tensor(DType::i64, {counts}, here);
+  return {};
+}
+
 // Memory for roots of known shape that steps write. Those that are outputs stand in the outputs' buffers.
 void Executor::plan_arenas(Binding& b) {
   const Graph& g = plan_.graph;
@@ -144,7 +182,7 @@ void Executor::plan_arenas(Binding& b) {
     std::vector<size_t> roots;
     std::vector<Lifetime> lifetimes;
     for (size_t v = 0; v < g.values.size(); ++v)
-      if (plan_.place[v] == p && b.live.root[v] == ValueId(v) && b.live.defined_at[v] >= 0 && b.known[v] && !b.held[v] && b.output_of[v] < 0) {
+      if (plan_.place[v] == p && b.live.root[v] == ValueId(v) && b.live.defined_at[v] >= 0 && (b.known[v] || b.uncounted[v]) && !b.held[v] && b.output_of[v] < 0) {
         roots.push_back(v);
         lifetimes.push_back({byte_size(g.values[v].info.dtype, num_elements(b.shape[v])), b.live.defined_at[v], b.live.last_use[v]});
       }
@@ -158,10 +196,11 @@ Status Executor::bind_step(Binding& b, size_t n) {
   const LoadedStep& step = plan_.steps[n];
   const Node& node = *step.node;
   BoundStep& bound = b.steps[n];
+  const auto late = [&] { return bound.late = b.any_late = true, Status(); };
   if (step.kind == StepKind::dims) {
     Ints values;
-    for (const std::string& text : node.attrs.strings("dims")) {
-      auto v = b.symbols.eval(TRY(Dim::parse(text)));
+    for (const Dim& d : step.dims) {
+      auto v = b.symbols.eval(d);
       if (!v) bound.late = true;
       values.push_back(v.value_or(0));
     }
@@ -184,6 +223,7 @@ Status Executor::bind_step(Binding& b, size_t n) {
       in.push_back(v == kNoValue ? ValueInfo{} : concrete_info(g.info(v).dtype, b.shape[size_t(v)], inference_value(g, b.held, v)));
     shapes = TRY(infer_concrete(g, node, in));
   }
+  if (step.kernel_ptr && step.kernel_ptr->counts()) return inputs_known ? size_counted(b, n) : late();
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     const ValueId v = node.outputs[i];
     if (v == kNoValue) continue;
@@ -201,17 +241,29 @@ Status Executor::bind_step(Binding& b, size_t n) {
   }
   // A view of what is late is late itself, whatever is known of its shape: its memory is not known.
   if (step.kind == StepKind::view && !inputs_known) b.known[size_t(node.outputs[0])] = outputs_known = false;
-  bool values_seen = true;
-  for (size_t i = 0; i < node.inputs.size(); ++i)
-    if (step.wants_value(i) && node.inputs[i] != kNoValue) values_seen = values_seen && host_value(g, b.held, node.inputs[i]) != nullptr;
-  if (!inputs_known || !outputs_known || !values_seen || !step.bodies.empty()) {
-    bound.late = b.any_late = true;
-    return {};
-  }
+  if (!inputs_known || !outputs_known || !values_seen(b, g, step) || !step.bodies.empty()) return late();
   if (step.kind == StepKind::view || step.kind == StepKind::copy) {
     const Shape &from = b.shape[size_t(node.inputs[0])], &to = b.shape[size_t(node.outputs[0])];
     if (num_elements(from) != num_elements(to))
       return invalid_argument(describe(node), ": cannot show shape ", from, " as ", to);
+  }
+  return {};
+}
+
+// The largest that the results of a kernel can be whose size the data decides: so much memory they have. Its inputs' shapes are
+// known before the run.
+Status Executor::size_counted(Binding& b, size_t n) {
+  const LoadedStep& step = plan_.steps[n];
+  const Node& node = *step.node;
+  b.any_late = true;
+  if (!values_seen(b, plan_.graph, step)) return b.steps[n].late = true, Status();
+  const std::vector<Shape> shapes = TRY(step.kernel_ptr->largest(known_inputs(b, plan_.graph, node)));
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const ValueId v = node.outputs[i];
+    if (v == kNoValue) continue;
+    if (num_elements(shapes[i]) < 0) return invalid_argument("these inputs may give it output shape ", shapes[i]);
+    b.uncounted[size_t(v)] = true;
+    b.shape[size_t(v)] = shapes[i];
   }
   return {};
 }
@@ -225,9 +277,8 @@ Status Executor::bind_kernel(Binding& b, size_t n) {
   bound.in.resize(node.inputs.size());
   bound.out.resize(node.outputs.size());
   if (b.live.placed[n]) return {};
-  std::vector<TensorDesc> in, out;
-  for (ValueId v : node.inputs)
-    in.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], host_value(g, b.held, v)});
+  const std::vector<TensorDesc> in = known_inputs(b, g, node);
+  std::vector<TensorDesc> out;
   for (ValueId v : node.outputs)
     out.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], nullptr, b.live.pitch[size_t(v)] * 8 / std::max(bits(g.info(v).dtype), 1)});
   bound.launch = TRY(step.kernel_ptr->bind(in, out, stream_of(step)));

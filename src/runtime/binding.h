@@ -16,6 +16,7 @@ struct BoundStep {
   std::vector<const void*> in;
   std::vector<void*> out;
   bool late = false;
+  int count = -1;                              // of a kernel that counts(): its place in Binding::counts
   bool skip = false;                           // a copy of what is there already
   size_t source = 0;                           // of a copy of a graph input: which input
   std::vector<TensorDesc> bound_in, bound_out;  // late: what `launch` was bound to
@@ -31,14 +32,17 @@ struct Binding {
   std::vector<int> output_of;              // of a root: the graph output whose buffer it is written to; -1: none
   std::vector<const void*> data;           // of a value; null while unknown
   std::vector<Tensor> held;                // late values and shape arithmetic
+  std::vector<bool> uncounted;             // values of which the plan knows only how large they can be
   std::vector<BoundStep> steps;
   MemoryPlan memory[2];                    // by Place
   int64_t scratch[2] = {0, 0};
   bool any_late = false;
 
-  // Steps [0, inputs_end) bring inputs to the device; the rest can be recorded where `recordable`.
-  size_t inputs_end = 0;
-  bool recordable = false;
+  // What kernels have found whose results' size the data decides: on the device, and as brought back. Null where there are none.
+  Tensor counts, counts_here;
+
+  // Steps [0, inputs_end) bring inputs to the device, those up to recorded_end can be recorded.
+  size_t inputs_end = 0, recorded_end = 0;
   int runs_in_place = 0;                   // runs since addresses last changed
   std::unique_ptr<Recording> recording;
 

@@ -12,8 +12,12 @@ Executor::Executor(const LoadedPlan& plan, Stream& stream, Stream& host) : plan_
   read_on_host_.assign(g.inputs.size(), false);
   std::vector<bool> read(g.values.size());
   for (const LoadedStep& step : plan_.steps)
-    for (ValueId v : step.node->inputs)
-      if (v != kNoValue && step.kind == StepKind::kernel) read[size_t(plan_.root[size_t(v)])] = true;
+    for (size_t i = 0; i < step.node->inputs.size(); ++i) {
+      const ValueId v = step.node->inputs[i];
+      if (v == kNoValue || step.kind != StepKind::kernel) continue;
+      // Of what a kernel ignores, inference may read what can be sizes.
+      if (!step.ignores_value(i) || g.info(v).shape.size() <= 1) read[size_t(plan_.root[size_t(v)])] = true;
+    }
   for (ValueId v : g.outputs) read[size_t(plan_.root[size_t(v)])] = true;
   for (size_t i = 0; i < g.inputs.size(); ++i) read_on_host_[i] = read[size_t(g.inputs[i])];
 }
@@ -207,7 +211,7 @@ Status Executor::place(Binding& b, const std::vector<Tensor>& inputs, const std:
     if (s.late || (!s.launch && b.live.copied[n].empty())) continue;
     for (size_t i = 0; i < s.in.size(); ++i) {
       s.in[i] = address_for(b, step, i);
-      if (!s.in[i] && node.inputs[i] != kNoValue && !(plan_.split && step.wants_value(i)))
+      if (!s.in[i] && node.inputs[i] != kNoValue && !(plan_.split && (step.wants_value(i) || step.ignores_value(i))))
         return internal_error(describe(node), ": '", g.value(node.inputs[i]).name, "' has no address");
     }
     for (size_t i = 0; i < s.out.size(); ++i)
@@ -238,17 +242,24 @@ Status Executor::run_bound(Binding& b, SymbolValues& symbols) {
     for (; n < end; ++n) TRY(run_step(b, n, symbols));
     return {};
   };
-  replayed_ = b.recordable && !timer_ && b.runs_in_place > 0;
-  if (!replayed_) return run_to(b.steps.size());
+  uncounted_.clear();
+  replayed_ = b.recorded_end > b.inputs_end && !timer_ && b.runs_in_place > 0;
   TRY(run_to(b.inputs_end));
-  if (!b.recording) {
-    TRY(stream_.begin_recording());
-    const Status status = run_to(b.steps.size());
-    auto recording = stream_.end_recording();  // in any case: the stream must not stay in recording
-    TRY(status);
-    b.recording = TRY(std::move(recording));
+  if (replayed_) {
+    if (!b.recording) {
+      TRY(stream_.begin_recording());
+      const Status status = run_to(b.recorded_end);
+      auto recording = stream_.end_recording();  // in any case: the stream must not stay in recording
+      TRY(status);
+      b.recording = TRY(std::move(recording));
+    } else {
+      for (; n < b.recorded_end; ++n)
+        if (b.steps[n].count >= 0) uncounted_.push_back(n);
+    }
+    TRY(b.recording->replay());
   }
-  return b.recording->replay();
+  TRY(run_to(b.steps.size()));
+  return learn_counts(b, symbols);
 }
 
 Status Executor::run_step(Binding& b, size_t n, SymbolValues& symbols) {
@@ -267,10 +278,20 @@ Status Executor::run_step(Binding& b, size_t n, SymbolValues& symbols) {
     for (const CopiedPart& p : parts) TRY(copy_part(step, p, s.out[0], s.in[p.input]));
     if (b.live.placed[n]) return {};
     void* scratch = static_cast<char*>(arena_[int(step.place)]->data()) + b.memory[int(step.place)].peak;
-    return s.launch->run({s.in.data(), s.out.data(), scratch, stream_of(step)});
+    return launch(b, n, scratch);
   })));
-  if (timer_) TRY(end_timing(b, *step.node));
+  if (timer_) TRY(end_timing(b, *step.node, symbols));
   return {};
+}
+
+Status Executor::launch(Binding& b, size_t n, void* scratch) {
+  BoundStep& s = b.steps[n];
+  int64_t* count = nullptr;
+  if (s.count >= 0) {
+    count = static_cast<int64_t*>(b.counts.data()) + s.count;
+    uncounted_.push_back(n);
+  }
+  return s.launch->run({s.in.data(), s.out.data(), scratch, stream_of(plan_.steps[n]), count});
 }
 
 void Executor::set_profile(std::vector<StepTime>* times, int depth) {
@@ -286,8 +307,9 @@ Status Executor::begin_timing(const Binding& b, size_t n) {
   return timer_->begin(kernel || step.kind == StepKind::copy, kernel && !b.any_late && b.runs_in_place > 0);
 }
 
-Status Executor::end_timing(const Binding& b, const Node& node) {
+Status Executor::end_timing(Binding& b, const Node& node, SymbolValues& symbols) {
   StepTime& time = *TRY(timer_->end(&node));
+  TRY(learn_counts(b, symbols));
   const auto operands = [&](const std::vector<ValueId>& values) {
     std::vector<Operand> out;
     for (ValueId v : values)
@@ -314,7 +336,7 @@ Status Executor::finish_outputs(Binding& b, std::vector<Tensor>& outputs, const 
     const bool wanted_here = from.memory() == kHostMemory || options.outputs_on_device;
     // Made for this run alone. Not so a late view of a value that the plan placed: that is in the arena, or another output.
     if (!outputs[j] && wanted_here && b.held[size_t(v)] && b.held[size_t(v)].buffer().use_count() <= 2 && plan_.defined_at[r] >= 0 &&
-        !b.known[size_t(v)] && !b.known[r]) {
+        !b.known[size_t(v)] && !b.known[r] && !b.uncounted[r]) {
       outputs[j] = from;
       continue;
     }

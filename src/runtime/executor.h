@@ -58,8 +58,11 @@ class Executor {
   Result<Binding*> binding_for(const std::vector<Tensor>& inputs);
   Result<std::unique_ptr<Binding>> bind(const std::vector<Tensor>& inputs);
   Status bind_step(Binding& b, size_t n);
+  Status size_counted(Binding& b, size_t n);
   Status bind_kernel(Binding& b, size_t n);
   void find_places(Binding& b);
+  Status make_room_for_counts(Binding& b);
+  void find_recorded(Binding& b);
   void plan_arenas(Binding& b);
   // executor.cc: one run.
   Status check_operands(const Binding& b, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) const;
@@ -70,13 +73,17 @@ class Executor {
   const void* address_for(const Binding& b, const LoadedStep& step, size_t input) const;
   Status run_bound(Binding& b, SymbolValues& symbols);
   Status run_step(Binding& b, size_t n, SymbolValues& symbols);
+  Status launch(Binding& b, size_t n, void* scratch);
   Status finish_outputs(Binding& b, std::vector<Tensor>& outputs, const RunOptions& options);
   Status begin_timing(const Binding& b, size_t n);
-  Status end_timing(const Binding& b, const Node& node);
+  Status end_timing(Binding& b, const Node& node, SymbolValues& symbols);
   // late.cc: steps whose shapes or values only the run tells.
   Status run_late(Binding& b, size_t n, SymbolValues& symbols);
   Status bind_late(Binding& b, size_t n);
-  Result<std::vector<std::optional<Shape>>> infer_late(const Binding& b, const Node& node);
+  Result<std::vector<std::optional<Shape>>> infer_late(const Binding& b, const Node& node, bool with_values);
+  std::vector<TensorDesc> late_inputs(const Binding& b, const LoadedStep& step) const;
+  bool reads_uncounted(const Node& node) const;
+  Status learn_counts(Binding& b, SymbolValues& symbols);
   Status run_dynamic(Binding& b, size_t n);
   Result<std::vector<Tensor>> run_body(size_t n, const std::string& attr, std::vector<Tensor> inputs);
   // memory.cc: tensors in either memory.
@@ -85,6 +92,7 @@ class Executor {
   Status copy_part(const LoadedStep& step, const CopiedPart& part, void* to, const void* from);
   Tensor tensor_of(const Binding& b, ValueId v) const;
   Result<Tensor> host_copy(const Tensor& t);
+  Result<Tensor> bring(const Tensor& t, Place p);
   Status settle();
 
   Stream& stream_of(const LoadedStep& step) { return step.place == Place::host ? host_ : stream_; }
@@ -97,6 +105,7 @@ class Executor {
   std::vector<Tensor> targets_;           // of each output: what the kernels write; null where that is not known before
   std::vector<Tensor> staged_;            // of each output: memory of the device that is kept for it
   bool arriving_ = false;                 // copies to the host are under way
+  std::vector<size_t> uncounted_;         // steps of this run that count, and whose results' shapes are not known yet
   int64_t workspace_limit_ = 0;
   std::list<std::unique_ptr<Binding>> bindings_;  // most recent first
   std::map<std::pair<size_t, std::string>, std::unique_ptr<Executor>> bodies_;

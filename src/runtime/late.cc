@@ -14,11 +14,12 @@ static Status learn(const LoadedPlan& plan, const Binding& b, const Node& node, 
   return {};
 }
 
-static Status run_dims(Binding& b, const Node& node, const SymbolValues& symbols) {
+static Status run_dims(Binding& b, const LoadedStep& step, const SymbolValues& symbols) {
+  const Node& node = *step.node;
   Ints values;
-  for (const std::string& text : node.attrs.strings("dims")) {
-    auto v = symbols.eval(TRY(Dim::parse(text)));
-    if (!v) return internal_error("the size ", text, " is not known");
+  for (const Dim& d : step.dims) {
+    auto v = symbols.eval(d);
+    if (!v) return internal_error("the size ", d.to_string(), " is not known");
     values.push_back(*v);
   }
   Tensor t = Tensor::of_ints(values);
@@ -28,16 +29,16 @@ static Status run_dims(Binding& b, const Node& node, const SymbolValues& symbols
   return {};
 }
 
-// Output shapes of a late step whose inputs are there. What is on the device is brought back only where inference could
-// need it: no operator takes sizes from anything but few numbers.
-Result<std::vector<std::optional<Shape>>> Executor::infer_late(const Binding& b, const Node& node) {
+// Output shapes of a late step whose inputs are there. What is on the device is brought back only `with_values`, and where
+// inference could need it: no operator takes sizes from anything but few numbers.
+Result<std::vector<std::optional<Shape>>> Executor::infer_late(const Binding& b, const Node& node, bool with_values) {
   TRY(settle());
   constexpr int64_t kMostBytes = 4096;
   std::vector<ValueInfo> in;
   std::vector<Tensor> alive;
   for (ValueId v : node.inputs) {
     Tensor t = tensor_of(b, v);
-    if (t && t.memory() != kHostMemory && t.bytes() <= kMostBytes) t = TRY(host_copy(t));
+    if (with_values && t && t.memory() != kHostMemory && t.bytes() <= kMostBytes) t = TRY(host_copy(t));
     alive.push_back(t);
     in.push_back(t ? concrete_info(t.dtype(), t.shape(), t.memory() != kHostMemory || t.buffer()->is_zeros() ? nullptr : t.data()) : ValueInfo{});
   }
@@ -49,7 +50,10 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   const Graph& g = plan_.graph;
   const LoadedStep& step = plan_.steps[n];
   const Node& node = *step.node;
-  if (step.kind == StepKind::dims) return run_dims(b, node, symbols);
+  const bool counts = b.steps[n].count >= 0;
+  // One wait is for the sizes of all results so far.
+  if (!counts || reads_uncounted(node)) TRY(learn_counts(b, symbols));
+  if (step.kind == StepKind::dims) return run_dims(b, step, symbols);
   if (!step.bodies.empty()) {
     TRY(run_dynamic(b, n));
     return learn(plan_, b, node, symbols);
@@ -58,7 +62,12 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
   // Shapes first: from symbols that are bound by now, else by inference on the inputs' values.
   std::vector<std::optional<Shape>> shapes;
   bool all = true;
-  for (ValueId v : node.outputs) {
+  if (counts) {
+    TRY(settle());  // it may look at values
+    for (const Shape& s : TRY(step.kernel_ptr->largest(late_inputs(b, step)))) shapes.push_back(s);
+  }
+  for (size_t i = shapes.size(); i < node.outputs.size(); ++i) {
+    const ValueId v = node.outputs[i];
     shapes.push_back(v == kNoValue         ? std::optional<Shape>(Shape{})
                      : b.known[size_t(v)] ? std::optional<Shape>(b.shape[size_t(v)])
                                           : symbols.eval(g.info(v)));
@@ -67,7 +76,7 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
     all = all && shapes.back();
   }
   if (!all) {
-    auto inferred = TRY(infer_late(b, node));
+    auto inferred = TRY(infer_late(b, node, true));
     all = true;
     for (size_t i = 0; i < shapes.size(); ++i) {
       if (!shapes[i]) shapes[i] = inferred[i];
@@ -107,12 +116,53 @@ Status Executor::run_late(Binding& b, size_t n, SymbolValues& symbols) {
       if (!scratch) return make_status(Code::out_of_memory, "no memory for scratch");
     }
     if (timer_) TRY(timer_->begin_again());
-    TRY(s.launch->run({s.in.data(), s.out.data(), scratch ? scratch->data() : nullptr, stream_of(step)}));
+    TRY(launch(b, n, scratch ? scratch->data() : nullptr));
   }
-  TRY(learn(plan_, b, node, symbols));
+  if (!counts) TRY(learn(plan_, b, node, symbols));
   for (ValueId v : node.inputs)  // free what nobody reads any more
     if (v != kNoValue && b.held[size_t(v)] && !b.known[size_t(v)] && plan_.last_use[size_t(plan_.root[size_t(v)])] == int(n))
       b.held[size_t(v)] = Tensor();
+  return {};
+}
+
+std::vector<TensorDesc> Executor::late_inputs(const Binding& b, const LoadedStep& step) const {
+  std::vector<TensorDesc> in;
+  for (size_t i = 0; i < step.node->inputs.size(); ++i) {
+    const Tensor t = tensor_of(b, step.node->inputs[i]);
+    in.push_back(t ? TensorDesc{t.dtype(), t.shape(), step.wants_value(i) ? t.data() : nullptr} : TensorDesc{});
+  }
+  return in;
+}
+
+// ---- sizes that kernels count ------------------------------------------------------------------------------------
+
+// Whether an input is the result of a kernel that counts, whose shape has not been learned yet.
+bool Executor::reads_uncounted(const Node& node) const {
+  for (size_t n : uncounted_)
+    for (ValueId v : plan_.steps[n].node->outputs)
+      if (v != kNoValue && std::find(node.inputs.begin(), node.inputs.end(), v) != node.inputs.end()) return true;
+  return false;
+}
+
+// Waits for the steps that have counted since the last call, and gives their results their shapes.
+Status Executor::learn_counts(Binding& b, SymbolValues& symbols) {
+  if (uncounted_.empty()) return {};
+  if (b.counts.memory() != kHostMemory) TRY(copy(b.counts_here, b.counts)), TRY(settle());
+  else TRY(stream_.synchronize()), TRY(copy(b.counts_here, b.counts));
+  std::vector<size_t> steps;
+  steps.swap(uncounted_);
+  for (size_t n : steps) {
+    const Node& node = *plan_.steps[n].node;
+    auto shapes = b.steps[n].launch->counted(b.counts_here.as<int64_t>()[b.steps[n].count]);
+    TRY(name_node(node, shapes.status()));
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      const ValueId v = node.outputs[i];
+      if (v == kNoValue) continue;
+      b.shape[size_t(v)] = (*shapes)[i];
+      if (Tensor& t = b.held[size_t(v)]) t = Tensor(t.dtype(), (*shapes)[i], t.buffer());
+    }
+    TRY(name_node(node, learn(plan_, b, node, symbols)));
+  }
   return {};
 }
 
@@ -121,7 +171,7 @@ Status Executor::bind_late(Binding& b, size_t n) {
   const LoadedStep& step = plan_.steps[n];
   const Node& node = *step.node;
   BoundStep& s = b.steps[n];
-  std::vector<TensorDesc> in, out;
+  std::vector<TensorDesc> in = late_inputs(b, step), out;
   s.in.clear();
   s.out.clear();
   for (size_t i = 0; i < node.inputs.size(); ++i) {
@@ -131,7 +181,6 @@ Status Executor::bind_late(Binding& b, size_t n) {
     if (t && on_device && step.wants_value(i)) TRY(settle());
     if (t && on_device && plan_.constants[size_t(v)]) s.in.push_back(plan_.constants[size_t(v)].data());
     else s.in.push_back(t && !(on_device && step.wants_value(i)) ? t.data() : nullptr);
-    in.push_back(t ? TensorDesc{t.dtype(), t.shape(), step.wants_value(i) ? t.data() : nullptr} : TensorDesc{});
   }
   for (ValueId v : node.outputs) {
     Tensor t = tensor_of(b, v);
@@ -146,7 +195,7 @@ Status Executor::bind_late(Binding& b, size_t n) {
   // A value may change between runs while its address stays, so launches that depend on one are bound anew.
   const bool values = std::any_of(in.begin(), in.end(), [](auto& d) { return d.value != nullptr; });
   if (s.launch && !values && equal(in, s.bound_in) && equal(out, s.bound_out)) return {};
-  auto inferred = TRY(infer_late(b, node));
+  auto inferred = TRY(infer_late(b, node, false));
   for (size_t i = 0; i < inferred.size(); ++i)
     if (node.outputs[i] != kNoValue && inferred[i] && *inferred[i] != out[i].shape)
       return wrong_graph(node, cat(out[i].shape), cat(*inferred[i]));
@@ -183,7 +232,7 @@ Status Executor::run_dynamic(Binding& b, size_t n) {
     if (!out[i]) return internal_error("output ", i, " was not computed");
     // A Loop of no rounds gives back what it was given, whose memory may be the caller's or become another value's.
     for (size_t k = 0; k < in.size(); ++k)
-      if (in[k] && in[k].data() == out[i].data() && !b.held[size_t(node.inputs[k])]) out[i] = TRY(copy_of(out[i]));
+      if (in[k] && in[k].memory() == kHostMemory && in[k].data() == out[i].data() && !b.held[size_t(node.inputs[k])]) out[i] = TRY(copy_of(out[i]));
     if (out[i].dtype() != plan_.graph.info(v).dtype) return wrong_graph(node, name(plan_.graph.info(v).dtype), name(out[i].dtype()));
     if (b.known[size_t(v)]) {
       if (out[i].shape() != b.shape[size_t(v)]) return internal_error("output ", i, " has shape ", out[i].shape(), ", expected ", b.shape[size_t(v)]);
@@ -191,7 +240,7 @@ Status Executor::run_dynamic(Binding& b, size_t n) {
       if (out[i].bytes() && out[i].data() != to.data()) TRY(copy(to, out[i]));
     } else {
       b.shape[size_t(v)] = out[i].shape();
-      b.held[size_t(v)] = std::move(out[i]);
+      b.held[size_t(v)] = TRY(bring(out[i], plan_.place[size_t(v)]));
     }
   }
   return {};
@@ -206,7 +255,8 @@ Result<std::vector<Tensor>> Executor::run_body(size_t n, const std::string& attr
   }
   executor->set_profile(times_, depth_ + 1);
   std::vector<Tensor> outputs;
-  TRY(executor->run(inputs, outputs));
+  const bool stay = passes_through(*plan_.steps[n].node);
+  TRY(executor->run(inputs, outputs, {.outputs_on_device = stay, .wait = !stay}));
   return outputs;
 }
 

@@ -92,4 +92,13 @@ Result<Tensor> Executor::host_copy(const Tensor& t) {
   return host;
 }
 
+// In that place's memory; itself where it is there already.
+Result<Tensor> Executor::bring(const Tensor& t, Place p) {
+  if (t.memory() == plan_.memory(p)) return t;
+  if (p == Place::host) return host_copy(t);
+  Tensor there = TRY(allocate(t.dtype(), t.shape(), p));
+  TRY(copy(there, t));
+  return there;
+}
+
 }  // namespace tenon

@@ -54,17 +54,27 @@ static Status load_step(LoadedPlan& plan, size_t n, const StepPlan& from, const 
     TRY(load_kernel(plan, step, from, devices));
     return load_bodies(step, from, devices);
   }
-  if (step.kind == StepKind::dims) step.place = plan.split ? Place::host : Place::device;
+  if (step.kind == StepKind::dims) {
+    step.place = plan.split ? Place::host : Place::device;
+    for (const std::string& text : step.node->attrs.strings("dims")) step.dims.push_back(TRY(Dim::parse(text)));
+  }
   if (step.kind == StepKind::copy && plan.split) step.place = step.node->attrs.s("to") == "host" ? Place::host : Place::device;
   if (step.kind == StepKind::view && step.node->inputs[0] != kNoValue) step.place = plan.place[size_t(step.node->inputs[0])];
   return {};
+}
+
+static Place place_of_result(const LoadedPlan& plan, const LoadedStep& step, size_t i) {
+  if (plan.split && passes_through(*step.node))
+    for (const auto& [attr, body] : step.bodies)
+      if (i < body->graph.outputs.size() && body->place[size_t(body->graph.outputs[i])] == Place::device) return Place::device;
+  return step.place;
 }
 
 // Each step must find its inputs where it runs: a damaged engine could make it read foreign memory.
 static Status check_places(const LoadedPlan& plan, const LoadedStep& step) {
   for (size_t i = 0; i < step.node->inputs.size(); ++i) {
     const ValueId v = step.node->inputs[i];
-    if (v == kNoValue || plan.graph.is_constant(v)) continue;
+    if (v == kNoValue || plan.graph.is_constant(v) || step.ignores_value(i) || (i > 0 && passes_through(*step.node))) continue;
     const Place is = plan.place[size_t(v)];
     const bool copy = step.kind == StepKind::copy, wants_host = step.place == Place::host || step.wants_value(i);
     if (copy ? is == step.place : (is == Place::host) != wants_host)
@@ -80,7 +90,7 @@ static Status upload_constants(LoadedPlan& plan) {
   for (const LoadedStep& step : plan.steps)
     for (size_t i = 0; i < step.node->inputs.size(); ++i) {
       const ValueId v = step.node->inputs[i];
-      if (step.place != Place::device || step.kind != StepKind::kernel || !plan.graph.is_constant(v) || step.wants_value(i)) continue;
+      if (step.place != Place::device || step.kind != StepKind::kernel || !plan.graph.is_constant(v) || step.wants_value(i) || step.ignores_value(i)) continue;
       const Tensor& t = plan.graph.constant(v);
       Tensor& to = plan.constants[size_t(v)];
       if (to || t.buffer()->is_zeros()) continue;  // there, or absorbed by its kernels
@@ -108,8 +118,9 @@ Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<Ste
   plan->constants.resize(g.values.size());
   for (size_t n = 0; n < steps.size(); ++n) {
     TRY(load_step(*plan, n, steps[n], devices));
-    for (ValueId v : g.nodes[n].outputs)
-      if (v != kNoValue) plan->place[size_t(v)] = plan->steps[n].place;
+    const std::vector<ValueId>& results = g.nodes[n].outputs;
+    for (size_t i = 0; i < results.size(); ++i)
+      if (results[i] != kNoValue) plan->place[size_t(results[i])] = place_of_result(*plan, plan->steps[n], i);
     if (plan->split) TRY(check_places(*plan, plan->steps[n]));
   }
   if (plan->split) TRY(upload_constants(*plan));

@@ -28,10 +28,12 @@ struct LoadedStep {
   Place place = Place::device;  // where it runs, and its results stand; of a copy: where it copies to
   std::unique_ptr<Kernel> kernel_ptr;
   bool strides_output = false;  // KernelImage's
+  std::vector<Dim> dims;        // of shape arithmetic
   std::vector<std::pair<std::string, std::unique_ptr<LoadedPlan>>> bodies;
 
   // Whether binding needs the value of input i. A kernel of a device with memory of its own reads it there only.
   bool wants_value(size_t i) const { return i < 32 && kernel_ptr && kernel_ptr->value_inputs() >> i & 1; }
+  bool ignores_value(size_t i) const { return i < 32 && kernel_ptr && kernel_ptr->unread_inputs() >> i & 1; }
 };
 
 struct LoadedPlan : Liveness {

@@ -59,6 +59,7 @@ DEVICE int atomic_max(int* p, int v) {
   *p = before < v ? v : before;
   return before;
 }
+DEVICE void atomic_or(unsigned* p, unsigned bits) { *p |= bits; }
 DEVICE int load_volatile(const int* p) {
   emu_yield();
   return *(const volatile int*)p;
@@ -158,6 +159,7 @@ DEVICE unsigned multiply_high(unsigned a, unsigned b) { return unsigned((unsigne
 DEVICE float min_nan(float a, float b) { return a != a || b != b ? __builtin_nanf("") : a < b || (a == b && __builtin_signbit(a)) ? a : b; }
 DEVICE float max_nan(float a, float b) { return a != a || b != b ? __builtin_nanf("") : b < a || (a == b && __builtin_signbit(b)) ? a : b; }
 DEVICE float fused_multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
+DEVICE double rounded_product(double a, double b) { return a * b; }
 
 // Exact but for subnormal numbers, which count as zero.
 DEVICE float emu_flush(float v) { return fabsf(v) < 0x1p-126f ? copysignf(0.f, v) : v; }

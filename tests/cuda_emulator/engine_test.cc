@@ -104,16 +104,43 @@ TEST_F(CudaEngine, ASingleKernelIsReplayed) {
 }
 
 TEST_F(CudaEngine, FallsBackToTheHost) {
-  // NonZero's size is decided by data: the host's, between two steps of the device.
+  // Unique's size is decided by data, and it is the host's, between two steps of the device.
   build(R"(graph "g" (%x: f32[8]) -> (%y) {
     %a = Relu(%x)
-    %n = NonZero(%a)
-    %f = Cast(%n) {to=1}
+    %n = Unique(%a)
+    %f = Cast(%n) {to=7}
     %y = Neg(%f)
   })");
   std::vector<Tensor> y;
   check({Tensor::of_floats(std::vector<double>{1, -1, 2, 0, -5, 3, 0, 1})}, y);
-  EXPECT_EQ(y[0].shape(), (Shape{1, 4}));
+  EXPECT_EQ(y[0].shape(), (Shape{4}));
+}
+
+// What is in front of the first size that the data decides is recorded, the kernels that count with it.
+TEST_F(CudaEngine, CountsOnTheDevice) {
+  build(R"(graph "g" (%x: f32[n]) -> (%y, %z) {
+    const %one: f32[1] = [1.0]
+    const %axis: i64[] = 0
+    %b = CumSum(%x, %axis)
+    %c = CumSum(%b, %axis)
+    %d = CumSum(%c, %axis)
+    %g = Greater(%x, %one)
+    %n = NonZero(%g)
+    %y = Neg(%n)
+    %t = Transpose(%n)
+    %z = GatherND(%d, %t)
+  })");
+  std::vector<Tensor> y;
+  const int64_t replays = driver_counts().graph_launches;
+  Tensor x = Tensor::make(DType::f32, {4});
+  for (const std::vector<double>& values : {std::vector<double>{1, 3, 2, 0}, {2, 2, 2, 2}, {0, 0, 0, 0}, {1, 3, 2, 0}}) {
+    for (int64_t i = 0; i < 4; ++i) x.set(i, values[size_t(i)]);
+    y.clear();
+    check({x}, y);
+  }
+  EXPECT_EQ(y[0].shape(), (Shape{1, 2}));
+  EXPECT_EQ(y[1].shape(), (Shape{2}));
+  EXPECT_GE(driver_counts().graph_launches - replays, 2);
 }
 
 TEST_F(CudaEngine, KernelsAreMeasured) {
@@ -274,12 +301,13 @@ TEST_F(CudaEngine, AFaultEndsTheGpuUntilAllEnginesAreClosed) {
 
 // Times of the steps are the device's, from marks between them; what is not the device's has the host's.
 TEST_F(CudaEngine, StepsAreTimedWithoutWaiting) {
-  build(R"(graph "g" (%x: f32[n, 6]) -> (%y, %f) {
+  build(R"(graph "g" (%x: f32[n, 6]) -> (%y, %f, %z) {
     %a = Relu(%x) "first"
     %c = Transpose(%a) {perm=[1, 0]}
     %y = Neg(%c)
-    %n = NonZero(%c) "counts"
-    %f = Cast(%n) {to=1}
+    %z = NonZero(%c) "counts there"
+    %n = Unique(%c) "counts here"
+    %f = Cast(%n) {to=7}
   })");
   const std::vector<Tensor> in = {random_input(DType::f32, {4, 6}, 1).value()};
   std::vector<Tensor> y;
@@ -292,8 +320,12 @@ TEST_F(CudaEngine, StepsAreTimedWithoutWaiting) {
   for (const StepTime& t : times) {
     EXPECT_GE(t.seconds, 0);
     (t.on_device ? on_device : on_host)++;
-    if (t.node && t.node->op->name == "NonZero") {
+    if (t.node && t.node->op->name == "Unique") {
       EXPECT_FALSE(t.on_device);
+    }
+    if (t.node && t.node->op->name == "NonZero") {
+      EXPECT_TRUE(t.on_device);
+      EXPECT_EQ(t.out, (std::vector<Operand>{{DType::i64, y[2].shape()}}));
     }
     if (!t.node || t.node->op->name != "Relu") continue;
     EXPECT_TRUE(t.on_device);

@@ -181,6 +181,13 @@ TEST(CudaTopK, SortsAndSelects) {
                 {{}}, {specials(DType::f16, {2, 3000})});
 }
 
+// How many is known when shapes are, and never many.
+TEST(CudaTopK, SelectsUpToABound) {
+  for (const char* type : {"f32", "i64"})
+    expect_agrees("topk.select", "(%x: $T[2, n]) -> (%y, %i) { %k: i64[1] = tenon.Dims() {dims=[\"min(9, n)\"]} %y: $T[2, min(9, n)], %i: i64[2, min(9, n)] = TopK(%x, %k) }",
+                  {type}, {{{"n", 0}}, {{"n", 1}}, {{"n", 5}}, {{"n", 9}}, {{"n", 700}}});
+}
+
 TEST(CudaTopK, WholeRows) {
   expect_agrees("topk.whole",
                 "(%x: $T[2, n]) -> (%y, %i) { const %k: i64[1] = [2500] %y, %i = TopK(%x, %k) }",

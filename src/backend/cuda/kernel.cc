@@ -1,5 +1,6 @@
 #include "backend/cuda/kernel.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "backend/cuda/recipe.h"
@@ -76,14 +77,29 @@ struct BoundLaunch {
   std::vector<MapArg> map_args;            // of maps
 };
 
+// The shapes of results whose size the data decides.
+struct CountedShapes {
+  std::vector<Shape> shapes;  // kCounted where a dimension is what the kernel has found
+  int64_t most = 0;
+  static constexpr int64_t kCounted = -1;
+
+  Result<std::vector<Shape>> at(int64_t count) const {
+    if (count < 0 || count > most) return damaged(cat("its kernel has found ", count, " where there can be at most ", most));
+    std::vector<Shape> out = shapes;
+    for (Shape& shape : out) std::replace(shape.begin(), shape.end(), kCounted, count);
+    return out;
+  }
+};
+
 class CudaLaunch : public tenon::Launch {
  public:
   CudaLaunch(std::shared_ptr<CudaDevice> device, std::shared_ptr<LoadedModule> module, NodeNames nodes,
-             std::vector<std::shared_ptr<Buffer>> data, int64_t scratch, std::vector<BoundLaunch> launches)
+             std::vector<std::shared_ptr<Buffer>> data, int64_t scratch, std::vector<BoundLaunch> launches, CountedShapes results)
       : device_(std::move(device)), module_(std::move(module)), nodes_(std::move(nodes)), data_(std::move(data)),
-        scratch_(scratch), launches_(std::move(launches)) {}
+        scratch_(scratch), launches_(std::move(launches)), results_(std::move(results)) {}
 
   int64_t scratch_bytes() const override { return scratch_; }
+  Result<std::vector<Shape>> counted(int64_t count) const override { return results_.at(count); }
 
   Status run(const LaunchArgs& args) override {
     TRY(device_->alive());
@@ -104,6 +120,7 @@ class CudaLaunch : public tenon::Launch {
       case Arg::input: base = args.inputs[a.index]; break;
       case Arg::output: base = args.outputs[a.index]; break;
       case Arg::data: base = data_[size_t(a.index)]->data(); break;
+      case Arg::count: base = args.count; break;
       default: base = args.scratch; break;
     }
     return base ? reinterpret_cast<DevicePtr>(base) + DevicePtr(a.offset) : 0;
@@ -140,6 +157,7 @@ class CudaLaunch : public tenon::Launch {
   std::vector<std::shared_ptr<Buffer>> data_;
   const int64_t scratch_;
   std::vector<BoundLaunch> launches_;
+  const CountedShapes results_;
 };
 
 // ---- the kernel --------------------------------------------------------------------------------------------------
@@ -152,8 +170,15 @@ class CudaKernel : public Kernel {
   std::vector<Function> functions;  // of the recipe's launches
   std::vector<std::shared_ptr<Buffer>> data;
   NodeNames nodes;
+  uint32_t unread = 0;
 
+  uint32_t unread_inputs() const override { return unread; }
   uint32_t value_inputs() const override { return recipe.value_inputs; }
+  bool counts() const override { return !recipe.results.empty(); }
+  Result<std::vector<Shape>> largest(std::span<const TensorDesc> in) const override {
+    const CountedShapes results = TRY(counted_shapes(Symbols(in, {})));
+    return results.at(results.most);
+  }
   void list_memory(HeldMemory& out) const override {
     out[module.get()] = module->bytes;
     for (const auto& buffer : data) out[buffer->data()] = device->allocation_bytes(buffer->size());
@@ -179,10 +204,21 @@ class CudaKernel : public Kernel {
     }
     for (BoundLaunch& l : launches) point_params(l);
     const int64_t scratch = TRY(symbols.eval(recipe.scratch, "its scratch memory", 0, int64_t(1) << 50));
-    return std::unique_ptr<Launch>(std::make_unique<CudaLaunch>(device, module, nodes, data, scratch, std::move(launches)));
+    return std::unique_ptr<Launch>(std::make_unique<CudaLaunch>(device, module, nodes, data, scratch, std::move(launches), TRY(counted_shapes(symbols))));
   }
 
  private:
+  Result<CountedShapes> counted_shapes(const Symbols& symbols) const {
+    CountedShapes out;
+    for (const SymShape& shape : recipe.results) {
+      out.shapes.emplace_back();
+      for (const Dim& d : shape)
+        out.shapes.back().push_back(d == Dim::symbol("count") ? CountedShapes::kCounted : TRY(symbols.eval(d, "a result", 0, INT64_MAX)));
+    }
+    out.most = TRY(symbols.eval(recipe.most, "a result", 0, INT64_MAX));
+    return out;
+  }
+
   static constexpr uint64_t kMapParam = ~uint64_t(0);
 
   Status bind_launch(const KernelLaunch& l, Function f, const Symbols& symbols, BoundLaunch& out) const {
@@ -252,11 +288,12 @@ class CudaKernel : public Kernel {
 Status check_args(const Recipe& recipe, const KernelSource& source) {
   const Node& node = source.node;
   auto present = [](const std::vector<ValueId>& list, int i) { return size_t(i) < list.size() && list[size_t(i)] != kNoValue; };
+  if (!recipe.results.empty() && recipe.results.size() != node.outputs.size()) return damaged("the step's recipe has not a shape for each result");
   for (const KernelLaunch& l : recipe.launches)
     for (const Arg& a : l.args) {
       const Arg::Kind kind = a.kind == Arg::tensor_map ? a.base : a.kind;
       if ((kind == Arg::input && !present(node.inputs, a.index)) || (kind == Arg::output && !present(node.outputs, a.index)) ||
-          (kind == Arg::data && size_t(a.index) + 1 >= source.image.data.size()))
+          (kind == Arg::count && recipe.results.empty()) || (kind == Arg::data && size_t(a.index) + 1 >= source.image.data.size()))
         return damaged("the step's recipe names an operand that it does not have");
     }
   return {};
@@ -271,6 +308,7 @@ Result<std::unique_ptr<Kernel>> load_kernel(std::shared_ptr<CudaDevice> device, 
   k->recipe = TRY(Recipe::parse(image.config));
   if (image.data.empty() || !image.data[0] || image.data[0].bytes() == 0) return damaged("the step has no machine code");
   TRY(check_args(k->recipe, source));
+  k->unread = k->recipe.unread_inputs(source.node.inputs.size());
   k->module = TRY(device->load_module(image.data[0]));
   for (const KernelLaunch& l : k->recipe.launches) k->functions.push_back(TRY(k->module->function(l.kernel)));
   for (size_t i = 1; i < image.data.size(); ++i) k->data.push_back(TRY(device->upload(image.data[i])));

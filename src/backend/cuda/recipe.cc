@@ -6,9 +6,17 @@ namespace tenon::cuda {
 
 using nlohmann::json;
 
-static constexpr const char* kKinds[] = {"input", "output", "data", "scratch", "i32", "i64", "f32", "map"};
+static constexpr const char* kKinds[] = {"input", "output", "data", "scratch", "i32", "i64", "f32", "map", "count"};
 // No kernel of ours comes near these; a damaged engine must not make us allocate at its will.
 static constexpr size_t kMaxLaunches = 10000, kMaxArgs = 256, kMaxRank = 5;
+
+uint32_t Recipe::unread_inputs(size_t inputs) const {
+  uint32_t read = value_inputs;
+  for (const KernelLaunch& l : launches)
+    for (const Arg& a : l.args)
+      if ((a.kind == Arg::tensor_map ? a.base : a.kind) == Arg::input && a.index < 32) read |= 1u << a.index;
+  return inputs >= 32 ? ~read : ~read & ((1u << inputs) - 1);
+}
 
 // ---- writing -----------------------------------------------------------------------------------------------------
 
@@ -59,6 +67,10 @@ std::string Recipe::to_text() const {
   if (!scratch.is(0)) j["scratch"] = dim_json(scratch);
   if (value_inputs) j["value_inputs"] = value_inputs;
   if (!below_2g.empty()) j["below_2g"] = dims_json(below_2g);
+  if (!results.empty()) {
+    j["most"] = dim_json(most);
+    for (const SymShape& shape : results) j["results"].push_back(dims_json(shape));
+  }
   return j.dump();
 }
 
@@ -112,7 +124,7 @@ Result<std::vector<int>> read_ints(const json& j, const char* what, int low, int
 }
 
 Result<Arg::Kind> read_kind(const json& j) {
-  for (int k = 0; k <= Arg::tensor_map; ++k)
+  for (int k = 0; k <= Arg::count; ++k)
     if (j.is_string() && j.get_ref<const std::string&>() == kKinds[k]) return Arg::Kind(k);
   return damaged("an argument is of no known kind");
 }
@@ -198,6 +210,11 @@ Result<Recipe> Recipe::parse(std::string_view text) {
     if (!values.is_number_integer() || values.get<int64_t>() < 0 || values.get<int64_t>() > int64_t(UINT32_MAX))
       return damaged("value_inputs is no set of inputs");
     r.value_inputs = uint32_t(values.get<int64_t>());
+  }
+  if (const json& results = member(j, "results"); !results.is_null()) {
+    if (!results.is_array() || results.empty() || results.size() > kMaxArgs) return damaged("its results are no list");
+    for (const json& shape : results) r.results.push_back(TRY(read_dims(shape, "a result's shape", 64)));
+    r.most = TRY(read_dim(member(j, "most"), "the most that it can find"));
   }
   if (const json& below = member(j, "below_2g"); !below.is_null()) r.below_2g = TRY(read_dims(below, "below_2g", 256));
   return r;

@@ -4,6 +4,7 @@
 //
 // Symbols in these Dims:
 //   i0_2    dimension 2 of input 0          o0_1    dimension 1 of output 0
+//   count   in `results` alone: how many the kernel has found
 //   v1_3    element 3 of input 1, an integer tensor whose value the host knows when the step is bound (value_inputs)
 #pragma once
 
@@ -37,6 +38,7 @@ struct Arg {
     i32, i64,       // the number `value`
     f32,            // the number `number`
     tensor_map,     // `map` over the memory that `base` and `index` name
+    count,          // address of an i64: how many a kernel has found whose results' size the data decides
   };
   Kind kind = i32;
   int index = 0;
@@ -60,9 +62,15 @@ struct Recipe {
   std::vector<KernelLaunch> launches;
   Dim scratch;                 // bytes
   uint32_t value_inputs = 0;   // bit i: binding needs the value of input i
+  // Where the data decides the results' size: their shapes, in which a dimension may be the symbol `count`, and the most
+  // that it can be. Empty: shapes alone decide.
+  std::vector<SymShape> results;
+  Dim most;
   // Each of these must stay below 2^31 for the kernels' 32-bit indices; bind() refuses shapes where one does not.
   std::vector<Dim> below_2g;
 
+  // Bit i: no kernel takes the address or the value of input i, of `inputs` ones.
+  uint32_t unread_inputs(size_t inputs) const;
   std::string to_text() const;  // one JSON object, keys sorted
   static Result<Recipe> parse(std::string_view text);
 };

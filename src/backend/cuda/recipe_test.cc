@@ -61,6 +61,28 @@ TEST(Recipe, TextComesBack) {
   EXPECT_EQ(back->value_inputs, 2u);
 }
 
+TEST(Recipe, ResultsThatAreCounted) {
+  Recipe r = example();
+  r.most = Dim::symbol("i0_0");
+  r.results = {{2, Dim::symbol("count")}, {}};
+  Arg a;
+  a.kind = Arg::count;
+  r.launches[0].args.push_back(a);
+  auto back = Recipe::parse(r.to_text());
+  ASSERT_TRUE(back.ok()) << back.status().to_string();
+  EXPECT_EQ(back->to_text(), r.to_text());
+  ASSERT_EQ(back->results.size(), 2u);
+  EXPECT_EQ(to_string(back->results[0]), "[2, count]");
+  EXPECT_EQ(back->most.to_string(), "i0_0");
+  EXPECT_EQ(back->launches[0].args.back().kind, Arg::count);
+}
+
+TEST(Recipe, InputsThatNobodyReads) {
+  EXPECT_EQ(example().unread_inputs(2), 1u);  // input 1 has an address and a value
+  EXPECT_EQ(example().unread_inputs(4), 13u);
+  EXPECT_EQ(example().unread_inputs(0), 0u);
+}
+
 TEST(Recipe, AnEmptyOneIsLegal) {
   auto back = Recipe::parse(Recipe().to_text());
   ASSERT_TRUE(back.ok());

@@ -32,21 +32,38 @@ static Status define_dims(Rewriter& r, const Node& n, ValueId v, const std::vect
   return r.emit_to(v, "Cast", {wide}, {{"to", int64_t(info.dtype)}}, {&n});
 }
 
-Result<Graph> fold_shapes(Graph g, const PassOptions&) {
-  const Op* dims_op = find_op("tenon", "Dims");
-  std::set<std::string> bound;  // symbols that the inputs' shapes bind
-  for (ValueId v : g.inputs)
+// Of each value: it is an expression of sizes that are known where it is computed; those of the inputs, or, with `late`, of
+// all values in front as well.
+static std::vector<bool> find_known(const Graph& g, bool late) {
+  std::set<std::string> bound;
+  const auto bind = [&](ValueId v) {
+    if (v == kNoValue) return;
     for (const Dim& d : g.info(v).shape)
       if (d.is_symbol()) bound.insert(d.to_string());
-
-  auto known = [&](ValueId v) {
-    if (v == kNoValue) return false;
+  };
+  std::vector<bool> known(g.values.size());
+  const auto look_at = [&](ValueId v) {
+    if (v == kNoValue) return;
     const ValueInfo& info = g.info(v);
-    if (!info.value || info.constant || !kIndex.contains(info.dtype) || info.shape.size() > 1) return false;
+    if (!info.value || info.constant || !kIndex.contains(info.dtype) || info.shape.size() > 1) return;
     std::set<std::string> symbols;
     for (const Dim& d : *info.value) d.collect_symbols(symbols);
-    return std::includes(bound.begin(), bound.end(), symbols.begin(), symbols.end());
+    known[size_t(v)] = std::includes(bound.begin(), bound.end(), symbols.begin(), symbols.end());
   };
+  for (ValueId v : g.inputs) bind(v);
+  for (ValueId v : g.inputs) look_at(v);
+  for (const Node& n : g.nodes) {
+    for (ValueId v : n.outputs) look_at(v);
+    if (late)
+      for (ValueId v : n.outputs) bind(v);
+  }
+  return known;
+}
+
+static Result<Graph> fold(Graph g, bool late) {
+  const Op* dims_op = find_op("tenon", "Dims");
+  const std::vector<bool> all_known = find_known(g, late);
+  auto known = [&](ValueId v) { return v != kNoValue && all_known[size_t(v)]; };
   // Only what others read: a node in the middle of a chain is dead once the chain's end is folded.
   std::vector<bool> wanted(g.values.size());
   for (ValueId v : g.outputs) wanted[size_t(v)] = known(v);
@@ -86,6 +103,36 @@ Result<Graph> fold_shapes(Graph g, const PassOptions&) {
   }));
   remove_dead(g);
   return g;
+}
+
+Result<Graph> fold_shapes(Graph g, const PassOptions&) { return fold(std::move(g), false); }
+
+// Whether each size that Dims computes with is the size of something in front of it.
+static bool sizes_are_told(const Graph& g) {
+  std::set<std::string> told;
+  const auto tell = [&](const std::vector<ValueId>& values) {
+    for (ValueId v : values)
+      if (v != kNoValue)
+        for (const Dim& d : g.info(v).shape)
+          if (d.is_symbol()) told.insert(d.to_string());
+  };
+  tell(g.inputs);
+  for (const Node& n : g.nodes) {
+    std::set<std::string> asked;
+    if (n.op == find_op("tenon", "Dims"))
+      for (const std::string& text : n.attrs.strings("dims"))
+        if (auto d = Dim::parse(text); d.ok()) d->collect_symbols(asked);
+    if (!std::includes(told.begin(), told.end(), asked.begin(), asked.end())) return false;
+    tell(n.outputs);
+  }
+  return true;
+}
+
+Result<Graph> fold_late_shapes(Graph g, const PassOptions&) {
+  if (g.depth > 0) return g;  // a body's symbols get new names when what is around it is inferred
+  Graph folded = TRY(fold(g, true));
+  // What nobody reads but for its size must stay: then all stays as it is.
+  return sizes_are_told(folded) ? folded : g;
 }
 
 }  // namespace tenon

@@ -56,6 +56,18 @@ graph "g" (%x: f32[n, 4]) -> (%y) {
   %y = Shape(%z)
 })")),
             "NonZero Shape");
+  const auto late = [](const std::string& outputs) {
+    return ops_of(expect_same_results("fold_late_shapes", "graph \"g\" (%x: f32[n, 4]) -> (" + outputs + R"() {
+  const %i: i64[] = 1
+  %z = NonZero(%x)
+  %y = Shape(%z)
+  %m = Gather(%y, %i)
+  %k = Mul(%m, %m)
+  %w = Neg(%z)
+})"));
+  };
+  EXPECT_EQ(late("%y, %k, %w"), "NonZero Dims Dims Neg");
+  EXPECT_EQ(late("%k"), "NonZero Shape Gather Mul Neg");  // nothing but Shape reads what the sizes are of
 }
 
 }  // namespace

@@ -135,6 +135,8 @@ std::string KernelWriter::scratch(const Dim& offset, const std::string& type) {
   return add(address(Arg::scratch, 0, offset), type, cat("scratch", params_.size()));
 }
 
+std::string KernelWriter::count() { return add(address(Arg::count, 0), "long long*", "count"); }
+
 std::string KernelWriter::map(TensorMap map, Arg::Kind base, int index) {
   Arg arg = address(Arg::tensor_map, index);
   arg.base = base;

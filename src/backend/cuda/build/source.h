@@ -52,6 +52,8 @@ class KernelWriter {
   std::string output(int index, const std::string& type);
   std::string data(int index, const std::string& type);
   std::string scratch(const Dim& offset, const std::string& type);
+  // Where a kernel whose results' size the data decides puts how many it has found.
+  std::string count();
   // A view for the copy engine (prelude/hopper.cuh) of input, output or stored tensor `index`.
   std::string map(TensorMap map, Arg::Kind base, int index);
   // A number: its literal where it is constant, else an int (or long long: `wide`) parameter; equal Dims share one.

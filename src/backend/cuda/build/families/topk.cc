@@ -1,7 +1,7 @@
 // TopK: a block has a row. Short rows are sorted in shared memory. Of longer ones, up to 2048 elements are
 // chosen by counting digits, which finds the smallest key that is taken; what is above it is collected and
-// sorted. Where more are wanted, or only the run tells how many, whole rows are sorted, in scratch memory if
-// they must. Of equal keys the lower index comes first.
+// sorted. Where more are wanted, or only the run tells how many and nothing bounds them, whole rows are sorted, in
+// scratch memory if they must. Of equal keys the lower index comes first.
 #include <algorithm>
 
 #include "backend/cuda/build/families/ordering.h"
@@ -13,6 +13,13 @@ static bool concerns(const KernelRequest& r) {
 }
 
 static constexpr int64_t kMost = 2048;
+
+// The least power of two that this size is seen not to exceed ("min(300, n)": 512), up to kMost; 0: there is none.
+static int bound_of(const Dim& d) {
+  for (int p = 1; p <= kMost; p *= 2)
+    if (min(d, Dim(p)) == d) return p;
+  return 0;
+}
 
 // keys[] and at[] hold SLOTS candidates, a power of two; sorted in place, best first.
 static const char kSort[] = R"(__syncthreads();
@@ -122,15 +129,14 @@ static Result<Program> generate(const KernelRequest& r, const Chip&) {
   const size_t axis = axis_of(r.node.attrs.i("axis"), x.size());
   const auto count = constant_ints(r, 1);
   const Dim chosen = count ? Dim((*count)[0]) : dims.out(0)[axis];
+  const ValueId result = r.node.outputs[wanted(r, 0) ? 0 : 1];
+  const int bound = bound_of(count ? chosen : r.graph.info(result).shape[axis]);
   Program program;
   TRY(index_with_32_bits(program.recipe, {x}));
   const AxisView v = view_around(x, axis);
   const bool fits = v.n.is_const() && v.n.constant() <= kMost,
-             whole = !fits && !(chosen.is_const() && chosen.constant() <= kMost);
-  const int slots = power_of_two_from(fits                ? v.n.constant()
-                                      : chosen.is_const() ? chosen.constant()
-                                                          : kMost,
-                                      int(kMost));
+             whole = !fits && !bound;
+  const int slots = fits ? power_of_two_from(v.n.constant(), int(kMost)) : whole ? int(kMost) : bound;
   const std::string key = key_type(t), invert = r.node.attrs.i("largest") ? "" : "~";
   const bool wide = key != "int";
   // Sorting 64-bit keys in either memory takes too many registers for more threads.
@@ -180,8 +186,7 @@ for (int i = threadIdx.x; i < $COUNT; i += $THREADS) {
                 h);
   program.variant = fits ? "topk.sort" : whole ? "topk.whole" : "topk.select";
   program.source = cat(kKeyHelpers, "typedef unsigned long long Wide;\n", k.text());
-  const Dim blocks = chosen.is(0) ? Dim(0) : v.outer * v.inner;
-  program.recipe.launches = {k.launch({blocks}, {threads})};
+  program.recipe.launches = {k.launch({v.outer * v.inner * min(chosen, Dim(1))}, {threads})};
   return program;
 }
 

@@ -51,6 +51,8 @@ DEVICE void device_fence() { __threadfence(); }
 DEVICE int atomic_add(int* counter, int n) { return atomicAdd(counter, n); }
 // The larger of *p and v stays; gives the value before. In whatever order, the end is the same.
 DEVICE int atomic_max(int* p, int v) { return atomicMax(p, v); }
+// Sets bits; in whatever order, the end is the same.
+DEVICE void atomic_or(unsigned* p, unsigned bits) { atomicOr(p, bits); }
 // Reads past the first-level cache: what other blocks may have written during this kernel.
 DEVICE int load_volatile(const int* p) { return *(const volatile int*)p; }
 
@@ -90,6 +92,7 @@ DEVICE float max_nan(float a, float b) {
 }
 // One rounding, whatever the compiler's options say.
 DEVICE float fused_multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+DEVICE double rounded_product(double a, double b) { return __dmul_rn(a, b); }
 
 // Approximations: a relative error of about 2^-22 (tanh: 2^-11); subnormal numbers count as zero.
 DEVICE float fast_exp2(float v) {

@@ -20,7 +20,7 @@ double wave(double x) {
 // Numbers that hang together along the dimensions that have places: all but the batch and the few channels.
 class Field {
  public:
-  Field(const Shape& shape, Random& random) : shape_(shape), random_(random) {
+  Field(const Shape& shape, Drawn how, Random& random) : shape_(shape), edges_(how == Drawn::edges), random_(random) {
     constexpr int64_t kFew = 5;  // fewer are channels
     for (size_t d = shape.size() > 1 ? 1 : 0; d < shape.size(); ++d)
       if (shape[d] >= kFew) places_.push_back(d);
@@ -54,7 +54,7 @@ class Field {
         for (size_t k = 0; k < std::min<size_t>(places_.size(), 8); ++k) phase += w.turns[k] * x[k];
         sum += w.height * wave(phase);
       }
-      to[i] = float(0.5 + sum + 0.02 * random_.normal());
+      to[i] = float((edges_ ? std::floor(3 * sum) / 2 : 0.5 + sum) + 0.02 * random_.normal());
       for (size_t d = shape_.size(); d-- > 0;) {
         if (++at[d] < shape_[d]) break;
         at[d] = 0;
@@ -69,17 +69,18 @@ class Field {
 
   std::vector<Wave> draw() {
     constexpr int kWaves = 5;
-    constexpr double kFinest = 3;  // turns from one end to the other
+    const double finest = edges_ ? 12 : 3;  // turns from one end to the other
     std::vector<Wave> out(kWaves);
     for (Wave& w : out) {
-      w.height = 0.35 * random_.normal();
+      w.height = (edges_ ? 0.6 : 0.35) * random_.normal();
       w.phase = random_.uniform();
-      for (double& t : w.turns) t = (2 * random_.uniform() - 1) * kFinest;
+      for (double& t : w.turns) t = (2 * random_.uniform() - 1) * finest;
     }
     return out;
   }
 
   const Shape& shape_;
+  const bool edges_;
   Random& random_;
   std::vector<size_t> places_;
 };
@@ -93,7 +94,7 @@ Result<std::vector<Tensor>> draw_inputs(const Graph& g, const std::vector<Shape>
     out.push_back(TRY(random_input(type, shapes[i], seed + i + 1)));
     if (how == Drawn::noise || type != DType::f32) continue;
     Random random(seed + i + 1);
-    Field(shapes[i], random).fill(out.back().as<float>());
+    Field(shapes[i], how, random).fill(out.back().as<float>());
   }
   return out;
 }

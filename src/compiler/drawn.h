@@ -9,6 +9,7 @@ namespace tenon {
 enum class Drawn : uint8_t {
   noise,   // around 0 with deviation 1, each on its own
   smooth,  // neighbours are alike, as in images and signals: waves around 0.5
+  edges,   // areas of about one number each with sharp borders, from -2 to 2
 };
 
 // Tensors for g.inputs of these shapes.

@@ -111,12 +111,18 @@ static std::vector<std::vector<Shape>> ends_of(const Graph& g, const Optimizatio
 
 static Result<RoundingChoice> choose(const Graph& g, Narrow to, const std::vector<bool>& candidates, const OptimizationProfile& profile) {
   // Of the 5e-3, 2e-2 and 6e-2 that answers may be off by, a part: real inputs move some networks further than drawn ones.
-  const double allowed = to == Narrow::tf32 ? 2e-3 : to == Narrow::f16 ? 5e-3 : 2e-2;
+  const double allowed = to == Narrow::tf32 ? 1.5e-3 : to == Narrow::f16 ? 5e-3 : 2e-2;
   Status why;
   for (const std::vector<Shape>& shapes : shapes_to_ask(g, profile)) {
-    std::vector<std::vector<Tensor>> samples{TRY(draw_inputs(g, shapes, Drawn::noise, 0)), TRY(draw_inputs(g, shapes, Drawn::smooth, 1000))};
-    for (const std::vector<Shape>& end : ends_of(g, profile))
-      if (end != shapes) samples.push_back(TRY(draw_inputs(g, end, Drawn::noise, 2000)));
+    // One of each kind, the profile's ends, then more of each: of these as many as the work allows.
+    constexpr uint64_t kOfEach = 4;
+    std::vector<std::vector<Tensor>> samples;
+    for (uint64_t seed = 0; seed < 1000 * kOfEach; seed += 1000) {
+      for (const Drawn how : {Drawn::noise, Drawn::smooth, Drawn::edges}) samples.push_back(TRY(draw_inputs(g, shapes, how, seed)));
+      if (seed > 0) continue;
+      for (const std::vector<Shape>& end : ends_of(g, profile))
+        if (end != shapes) samples.push_back(TRY(draw_inputs(g, end, Drawn::noise, seed)));
+    }
     auto choice = choose_by_rounding(g, to, candidates, samples, allowed);
     if (choice.ok()) return choice;
     if (why.ok()) why = choice.status();

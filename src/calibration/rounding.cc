@@ -202,8 +202,9 @@ class Choosing {
     for (size_t n = 0; n < candidates.size(); ++n)
       if (candidates[n]) all.push_back(n);
     for (size_t s = 0; s < samples.size(); ++s) {
-      // Half of the work is for asking nodes alone.
-      if (s > 0 && spent_ + 2 * once_[s] > most_work_ / 2) continue;
+      // Every build pays for the samples; the rest of the work is for asking nodes alone.
+      constexpr double kShare = 0.3;
+      if (s > 0 && spent_ + 2 * once_[s] > most_work_ * kShare) continue;
       auto recorded = trials_.record(samples[s]);
       if (!recorded.ok() && s > 0) continue;
       Tried tried{TRY(std::move(recorded)), once_[s], 0, {}};

@@ -86,7 +86,7 @@ class Profile {
     r.work.bytes += w.bytes;
     // The peaks are those of the engine's own device.
     if (engine_.plan().split && !s.on_device) return {};
-    const Roofline roof = roofline(w, peaks_, tf32_);
+    const Roofline roof = roofline(w, peaks_, tf32_ && !w.exact);
     if (roof.seconds <= 0) return {};
     r.bound += roof.seconds;
     r.judged += s.seconds;

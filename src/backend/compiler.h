@@ -15,7 +15,7 @@ namespace tenon {
 struct KernelRequest {
   const Graph& graph;
   const Node& node;
-  bool tf32 = false;  // products of float32 may round their operands to tf32
+  bool tf32 = false;  // products of float32 may round their factors to tf32, where the node has no exact=1
   // What the graph's symbols may be: kernels are valid for all of it and best at the optimum. Null: nothing is known.
   const OptimizationProfile* profile = nullptr;
   std::string variant;  // one of KernelCompiler::variants(); empty: the compiler's own choice

@@ -30,8 +30,6 @@ static bool any_pinned(const Graph& g, const std::string& pattern) {
 
 static Status check_pins(const Graph& g, const BuildOptions& options) {
   if (options.passes.pin_fp32.empty()) return {};
-  if (options.precision == "tf32")
-    return Status(Code::invalid_argument, "nodes cannot be pinned to fp32 where the rest is tf32, which is fp32 but for products", "--precision fp32, or no --pin");
   for (const std::string& pattern : options.passes.pin_fp32)
     if (!any_pinned(g, pattern))
       return Status(Code::invalid_argument, cat("--pin: no node, operator or value is called '", escape(pattern), "'"), "tenon inspect MODEL.onnx --layers");
@@ -63,8 +61,8 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   const bool tf32 = options.precision == "tf32";
   passes.has_kernel = [&](const Graph& g, const Node& node) { return compilers[0]->supports({g, node, tf32}).yes; };
   passes.observe = [&](const Graph& g) { return observe_golden(g, engine.profiles[0], out.passes.observed); };
-  passes.rounding = [&](const Graph& g, DType low, const std::vector<bool>& candidates) {
-    return round_golden(g, low, candidates, engine.profiles[0], out.passes.rounding);
+  passes.rounding = [&](const Graph& g, const std::vector<bool>& candidates) {
+    return round_golden(g, options.precision, candidates, engine.profiles[0], out.passes.rounding);
   };
   passes.kept = [&](const KeptFloat& kept) { out.passes.kept.push_back(kept); };
   if (!report("optimise", 0, 0)) return stopped;

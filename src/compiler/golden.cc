@@ -2,22 +2,17 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 
 #include "calibration/observe.h"
 #include "calibration/rounding.h"
 #include "calibration/work.h"
+#include "compiler/drawn.h"
 #include "compiler/shapes.h"
 #include "ir/infer.h"
 #include "ir/interpreter.h"
-#include "ir/random_input.h"
 
 namespace tenon {
-
-static Result<std::vector<Tensor>> draw_inputs(const Graph& g, const std::vector<Shape>& shapes, uint64_t seed) {
-  std::vector<Tensor> out;
-  for (size_t i = 0; i < shapes.size(); ++i) out.push_back(TRY(random_input(g.info(g.inputs[i]).dtype, shapes[i], seed + i + 1)));
-  return out;
-}
 
 static bool sizes_known(const Graph& g) {
   for (const Node& n : g.nodes)
@@ -43,7 +38,7 @@ GoldenRecord make_golden(const Graph& imported, const OptimizationProfile& profi
     golden.source = "none: the references would take long";
     return golden;
   }
-  auto inputs = draw_inputs(g, shapes, 0);
+  auto inputs = draw_inputs(g, shapes, Drawn::noise, 0);
   if (!inputs.ok()) return {"none: " + inputs.status().message(), {}, {}};
   golden.inputs = std::move(inputs).value();
   int64_t bytes = 0;
@@ -58,18 +53,20 @@ GoldenRecord make_golden(const Graph& imported, const OptimizationProfile& profi
 }
 
 ValueRanges observe_golden(const Graph& g, const OptimizationProfile& profile, std::string& told) {
+  std::vector<std::vector<Shape>> all = shapes_to_ask(g, profile);
+  const size_t optima = all.size();
   OptimizationProfile least = profile;
-  for (auto& [symbol, range] : least.dims) range.opt = range.min;
+  for (auto& [symbol, range] : least.dims) range.opt = range.max == kUnbounded ? range.opt : range.min;
+  all.push_back(optimum_shapes(g, least));
   Status why;
-  for (const bool at_minimum : {false, true}) {
-    const std::vector<Shape> shapes = optimum_shapes(g, at_minimum ? least : profile);
+  for (size_t k = 0; k < all.size(); ++k) {
     auto seen = [&]() -> Result<ValueRanges> {
       // Far enough apart that no input of one sample is drawn as another of the next.
-      const std::vector<std::vector<Tensor>> samples{TRY(draw_inputs(g, shapes, 0)), TRY(draw_inputs(g, shapes, 1000))};
+      const std::vector<std::vector<Tensor>> samples{TRY(draw_inputs(g, all[k], Drawn::noise, 0)), TRY(draw_inputs(g, all[k], Drawn::noise, 1000))};
       return observe(g, samples);
     }();
     if (seen.ok()) {
-      told = cat("golden inputs at the profile's ", at_minimum ? "minimum" : "optimum");
+      told = cat("golden inputs at the profile's ", k < optima ? "optimum" : "minimum");
       return std::move(seen).value();
     }
     if (why.ok()) why = seen.status();
@@ -78,14 +75,68 @@ ValueRanges observe_golden(const Graph& g, const OptimizationProfile& profile, s
   return {};
 }
 
-std::vector<double> round_golden(const Graph& g, DType low, const std::vector<bool>& candidates, const OptimizationProfile& profile,
-                                 std::string& told) {
-  // Of the 2e-2 and 6e-2 that answers may be off by, a part: real inputs move some networks further than drawn ones.
-  const double allowed = low == DType::f16 ? 5e-3 : 3e-2;
-  auto choice = [&]() -> Result<RoundingChoice> {
-    const std::vector<std::vector<Tensor>> samples{TRY(draw_inputs(g, optimum_shapes(g, profile), 0))};
-    return choose_by_rounding(g, low, candidates, samples, allowed);
-  }();
+// The graph for images whose sides are a quarter as long, which its rounding errors hardly depend on; nothing where it does
+// not take them.
+static std::optional<Graph> smaller(const Graph& g) {
+  constexpr int64_t kLong = 256;
+  Graph out = g;
+  bool any = false;
+  for (ValueId v : out.inputs) {
+    ValueInfo& info = out.value(v).info;
+    if (!info.ranked || info.shape.size() < 4) continue;
+    for (size_t d = 1; d < info.shape.size(); ++d)
+      if (info.shape[d].is_const() && info.shape[d].constant() >= kLong) info.shape[d] = Dim(info.shape[d].constant() / 4), any = true;
+  }
+  if (!any || !infer_graph(out).ok()) return std::nullopt;
+  return out;
+}
+
+// The shapes at both ends of a profile that has some, where inputs are not too many numbers to draw.
+static std::vector<std::vector<Shape>> ends_of(const Graph& g, const OptimizationProfile& profile) {
+  constexpr int64_t kMost = 1 << 22;
+  std::vector<std::vector<Shape>> out;
+  for (const auto end : {&DimRange::min, &DimRange::max}) {
+    OptimizationProfile at = profile;
+    for (auto& [symbol, range] : at.dims) {
+      if (range.max == kUnbounded) return {};
+      range.opt = range.*end;
+    }
+    double numbers = 0;
+    std::vector<Shape> shapes = optimum_shapes(g, at);
+    for (const Shape& shape : shapes) numbers += std::accumulate(shape.begin(), shape.end(), 1.0, std::multiplies<>());
+    if (numbers <= kMost) out.push_back(std::move(shapes));
+  }
+  return out;
+}
+
+static Result<RoundingChoice> choose(const Graph& g, Narrow to, const std::vector<bool>& candidates, const OptimizationProfile& profile) {
+  // Of the 5e-3, 2e-2 and 6e-2 that answers may be off by, a part: real inputs move some networks further than drawn ones.
+  const double allowed = to == Narrow::tf32 ? 1.5e-3 : to == Narrow::f16 ? 5e-3 : 2e-2;
+  Status why;
+  for (const std::vector<Shape>& shapes : shapes_to_ask(g, profile)) {
+    // One of each kind, the profile's ends, then more of each: of these as many as the work allows.
+    constexpr uint64_t kOfEach = 4;
+    std::vector<std::vector<Tensor>> samples;
+    for (uint64_t seed = 0; seed < 1000 * kOfEach; seed += 1000) {
+      for (const Drawn how : {Drawn::noise, Drawn::smooth, Drawn::edges}) samples.push_back(TRY(draw_inputs(g, shapes, how, seed)));
+      if (seed > 0) continue;
+      for (const std::vector<Shape>& end : ends_of(g, profile))
+        if (end != shapes) samples.push_back(TRY(draw_inputs(g, end, Drawn::noise, seed)));
+    }
+    auto choice = choose_by_rounding(g, to, candidates, samples, allowed);
+    if (choice.ok()) return choice;
+    if (why.ok()) why = choice.status();
+  }
+  return why;
+}
+
+std::vector<double> round_golden(const Graph& g, const std::string& precision, const std::vector<bool>& candidates,
+                                 const OptimizationProfile& profile, std::string& told) {
+  const Narrow to = precision == "fp16" ? Narrow::f16 : precision == "bf16" ? Narrow::bf16 : Narrow::tf32;
+  auto choice = choose(g, to, candidates, profile);
+  if (!choice.ok())
+    if (const auto few = smaller(g))
+      if (auto again = choose(*few, to, candidates, profile); again.ok()) choice = std::move(again);
   if (!choice.ok()) {
     told = cat("not measured: ", choice.status().message());
     return {};

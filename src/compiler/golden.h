@@ -15,9 +15,9 @@ GoldenRecord make_golden(const Graph& imported, const OptimizationProfile& profi
 // `told` says which, or why there are none.
 ValueRanges observe_golden(const Graph& g, const OptimizationProfile& profile, std::string& told);
 
-// PassOptions::rounding, on a golden input at the profile's optimum. Answers may move by 5e-3 in f16 and 3e-2 in bf16. `told`
-// says how far they move before and after, or why nobody asked.
-std::vector<double> round_golden(const Graph& g, DType low, const std::vector<bool>& candidates, const OptimizationProfile& profile,
-                                 std::string& told);
+// PassOptions::rounding for a precision (tf32, fp16, bf16), on drawn inputs. `told` says how far the outputs move before and
+// after, or why nobody asked.
+std::vector<double> round_golden(const Graph& g, const std::string& precision, const std::vector<bool>& candidates,
+                                 const OptimizationProfile& profile, std::string& told);
 
 }  // namespace tenon

@@ -41,7 +41,7 @@ std::string make_report(const EngineContent& c, const PassReport& passes) {
   for (const auto& p : passes.passes) j["passes"].push_back({{"name", p.name}, {"nodes_before", p.nodes_before}, {"nodes_after", p.nodes_after}});
   if (!passes.observed.empty()) j["observed"] = passes.observed;
   if (!passes.rounding.empty()) j["rounding"] = passes.rounding;
-  if (c.precision == "fp16" || c.precision == "bf16") {
+  if (c.precision != "fp32") {
     j["kept_float32"] = json::array();
     for (const KeptFloat& k : passes.kept)
       j["kept_float32"].push_back({{"value", k.value}, {"op", k.op}, {"origins", k.origins}, {"rule", k.rule}, {"why", k.why}});

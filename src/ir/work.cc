@@ -27,7 +27,7 @@ static Result<Work> work_of_body(const Graph& body, std::span<const Operand> in)
     const Work w = TRY(work_of(n, x, y));
     sum.flops.products += w.flops.products;
     sum.flops.other += w.flops.other;
-    if (sum.factors == DType::none && w.flops.products > 0) sum.factors = w.factors;
+    if (sum.factors == DType::none && w.flops.products > 0) sum.factors = w.factors, sum.exact = w.exact;
   }
   return sum;
 }
@@ -43,6 +43,7 @@ Result<Work> work_of(const Node& node, std::span<const Operand> in, std::span<co
   } else {
     w.flops = flops_of(*node.op, {node.attrs, in, out});
     w.factors = in.empty() ? DType::none : in[0].dtype;
+    w.exact = node.attrs.i("exact") != 0;
   }
   double results = 0;
   for (const Operand& y : out) results += double(y.bytes());

@@ -8,6 +8,7 @@ namespace tenon {
 struct Work {
   Flops flops;
   DType factors = DType::none;  // what the products multiply
+  bool exact = false;           // which tf32 does not round
   // Operands read and written once each. Of an input whose elements only move, no more than the result holds.
   double bytes = 0;
 };

@@ -207,8 +207,9 @@ extern const Op op_attention{
                 {"present_key", kFloats, 'T', Param::optional},
                 {"present_value", kFloats, 'V', Param::optional},
                 {"qk_matmul_output", kFloats, 'T', Param::optional}},
-    .attrs = {{"columns", Ints()},  // these two are not ONNX's: passes set them. Where the heads of rank 3 inputs begin
+    .attrs = {{"columns", Ints()},  // these three are not ONNX's: passes set them. Where the heads of rank 3 inputs begin
               {"head_sizes", Ints()},  // in their last dimension, [Q, K, V], and their sizes, [Q and K, V]
+              {"exact", int64_t(0)},    // as MatMul's
               {"is_causal", int64_t(0)},
               optional_attr("kv_num_heads", AttrKind::i),
               {"left_window_size", int64_t(-1)},

@@ -117,7 +117,8 @@ extern const Op op_conv_transpose{
               optional_attr("pads", AttrKind::ints),
               optional_attr("output_padding", AttrKind::ints),
               optional_attr("output_shape", AttrKind::ints),
-              {"channels_last", int64_t(0)}},  // not ONNX's: the layout pass sets it; x and y are [N, spatial..., C]
+              {"channels_last", int64_t(0)},  // not ONNX's: the layout pass sets it; x and y are [N, spatial..., C]
+              {"exact", int64_t(0)}},         // not ONNX's: lower_precision sets it where float32 factors must not be rounded to tf32
     .infer = infer,
     .reference = reference,
     .flops = conv_transpose_flops,

@@ -47,7 +47,11 @@ extern const Op op_gemm{
     .version = 13,
     .compatible_from = 7,
     .inputs = {{"A", kTypes}, {"B", kTypes}, {"C", kTypes, 'T', Param::optional}},
-    .attrs = {{"alpha", 1.0f}, {"beta", 1.0f}, {"transA", int64_t(0)}, {"transB", int64_t(0)}},
+    .attrs = {{"alpha", 1.0f},
+              {"beta", 1.0f},
+              {"exact", int64_t(0)},  // not ONNX's: lower_precision sets it where float32 factors must not be rounded to tf32
+              {"transA", int64_t(0)},
+              {"transB", int64_t(0)}},
     .infer = infer_gemm,
     .reference = reference,
     .flops = [](const FlopArgs& a) { return matmul_flops(a, a.dim(0, a.attrs.i("transA") ? 0 : 1)); },

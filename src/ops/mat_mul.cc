@@ -29,6 +29,7 @@ extern const Op op_mat_mul{
     .compatible_from = 1,
     .inputs = {{"A", kFloats | DTypeSet{DType::i32, DType::i64, DType::u32, DType::u64}},
                {"B", kFloats | DTypeSet{DType::i32, DType::i64, DType::u32, DType::u64}}},
+    .attrs = {{"exact", int64_t(0)}},  // not ONNX's: lower_precision sets it where float32 factors must not be rounded to tf32
     .infer = infer,
     .reference = reference,
     .flops = [](const FlopArgs& a) { return matmul_flops(a, a.dim(0, -1)); },

@@ -195,7 +195,8 @@ extern const Op op_ms_multi_head_attention{
     .outputs = {{"output"},
                 {"present_key", kTypes, 'T', Param::optional},
                 {"present_value", kTypes, 'T', Param::optional}},
-    .attrs = {{"mask_filter_value", -10000.0f},
+    .attrs = {{"exact", int64_t(0)},  // not ONNX's: lower_precision sets it where float32 factors must not be rounded to tf32
+              {"mask_filter_value", -10000.0f},
               required_attr("num_heads", AttrKind::i),
               {"scale", 0.0f},
               {"unidirectional", int64_t(0)}},

@@ -121,6 +121,12 @@ double guess_bytes(const ValueInfo& info) {
 
 bool is_op(const Node& node, std::string_view name) { return node.op->name == name && node.op->domain.empty(); }
 
+size_t product_factors(const Graph& g, const Node& node) {
+  if (!node.attrs.has("exact") || node.inputs.size() < 2) return 0;
+  if (is_op(node, "Conv") && node.attrs.i("group") > 1 && g.info(node.inputs[1]).ranked && g.info(node.inputs[1]).shape[1].is(1)) return 0;
+  return node.op->name.ends_with("Attention") ? 3 : 2;
+}
+
 bool has_body(const Node& node) {
   for (const auto& [name, value] : node.attrs)
     if (std::holds_alternative<GraphPtr>(value)) return true;

@@ -44,6 +44,9 @@ std::optional<ReshapeTarget> reshape_target(const SymShape& in, const SymShape& 
 double guess_bytes(const ValueInfo& info);
 
 bool is_op(const Node& node, std::string_view name);  // of ai.onnx
+// How many of the node's first operands are factors of products, which precision tf32 rounds unless the node has `exact`; 0
+// for nodes that have none. Convolutions of single channels are none: each channel has its own weights.
+size_t product_factors(const Graph& g, const Node& node);
 // Nodes that hold graphs of control flow; passes leave them alone.
 bool has_body(const Node& node);
 

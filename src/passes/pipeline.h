@@ -10,7 +10,7 @@
 
 namespace tenon {
 
-// A node that stays float32 where the precision is a smaller one.
+// A node that stays float32 where the precision is a smaller one; in tf32 a product whose factors are not rounded.
 struct KeptFloat {
   std::string value;                 // that the reason is about
   std::string op;
@@ -23,15 +23,15 @@ struct PassOptions {
   std::vector<std::string> skip;  // names of passes that are left out
   // Weights that are stored quantised become floats at build time. Off: DequantizeLinear of weights stays.
   bool fold_dequantize = true;
-  // What float32 arithmetic is done in: fp32, tf32 (products only; no pass), fp16 or bf16.
+  // What float32 arithmetic is done in: fp32, tf32 (the factors of products only), fp16 or bf16.
   std::string precision = "fp32";
   // Patterns ("*" and "?"): nodes of these names, operators or results stay float32 all the same.
   std::vector<std::string> pin_fp32;
   // Tells what numbers the float values of the graph take on examples. Asked once, with precision fp16, if at all.
   std::function<ValueRanges(const Graph& g)> observe;
-  // Tells which of the candidates, by node, have to stay float32 so that rounding the others to `low` does not move the
-  // graph's outputs far: how far the node alone moves them, 0 for those that need not stay. Asked last, if at all.
-  std::function<std::vector<double>(const Graph& g, DType low, const std::vector<bool>& candidates)> rounding;
+  // Tells which of the candidates, by node, have to stay float32 so that rounding the others as the precision does it does not
+  // move the graph's outputs far: how far the node alone moves them, 0 for those that need not stay. Asked last, if at all.
+  std::function<std::vector<double>(const Graph& g, const std::vector<bool>& candidates)> rounding;
   // Called with each node that stays float32.
   std::function<void(const KeptFloat& kept)> kept;
   // Whether the device has a kernel for a node, of a graph that may hold nothing else: asked before several nodes become one

@@ -84,6 +84,10 @@ TEST(CudaAttention, Tf32) {
   rounded("(%q: f32[b, 2, s, 64], %k: f32[b, 2, t, 64], %v: f32[b, 2, t, 40], %m: f32[s, t]) -> (%y) { %y = Attention(%q, %k, %v, %m) }",
           {{{"b", 1}, {"s", 130}, {"t", 70}}, {{"b", 2}, {"s", 1}, {"t", 1}}});
   rounded("(%q: f32[1, 2, 35, 29], %k: f32[1, 2, 70, 29], %v: f32[1, 2, 70, 80]) -> (%y) { %y = Attention(%q, %k, %v) }", {{}});
+  AgreeOptions exact;
+  exact.kernel = "attention.simt*";
+  exact.tf32 = true;
+  EXPECT_TRUE(agrees_on_emulator("graph \"m\" (%q: f32[1, 2, 35, 32], %k: f32[1, 2, 70, 32], %v: f32[1, 2, 70, 32]) -> (%y) { %y = Attention(%q, %k, %v) {exact=1} }", exact));
 }
 
 // Rows that see nothing, masks that hold the lowest numbers, and what is no number in any operand.

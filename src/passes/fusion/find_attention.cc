@@ -169,6 +169,7 @@ class AttentionMatch {
     const auto qh = heads_of(r_, q, false, true), kh = heads_of(r_, k, true, true), vh = heads_of(r_, v, false, false);
     if (!qh || !kh || !vh || !qh->group.is(1) || !(kh->group == vh->group)) return false;
     q_ = *qh, k_ = *kh, v_ = *vh;
+    if (scores->product->attrs.i("exact") || n_.attrs.i("exact")) attrs_.set("exact", int64_t(1));
     // Nothing is broadcast in the products, and the result is as large as it should be.
     if (!(q_.batch.size == k_.batch.size && k_.batch.size == v_.batch.size && k_.heads.size == v_.heads.size &&
           q_.heads.size == k_.heads.size * k_.group && k_.length.size == v_.length.size && q_.size.size == k_.size.size))

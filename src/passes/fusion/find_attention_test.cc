@@ -62,6 +62,11 @@ TEST(FindAttention, Scales) {
   EXPECT_EQ(found(spelled("", "%m = MatMul(%q, %k)"))[0].attrs.f("scale"), 1.0f);
 }
 
+TEST(FindAttention, ExactProductsMakeItExact) {
+  EXPECT_EQ(found(spelled("", "%m = MatMul(%q, %k)"))[0].attrs.i("exact"), 0);
+  EXPECT_EQ(found(spelled("", "%m = MatMul(%q, %k) {exact=1}"))[0].attrs.i("exact"), 1);
+}
+
 TEST(FindAttention, Masks) {
   for (const char* shape : {"[b, 2, s, t]", "[b, 1, s, t]", "[1, 1, s, t]", "[s, t]", "[b, 1, 1, t]", "[t]"})
     EXPECT_EQ(found(spelled(cat(", %c: f32", shape), "%a = MatMul(%q, %k) %e = Mul(%a, %half) %m = Add(%e, %c)"))[0].inputs.size(), 4u);

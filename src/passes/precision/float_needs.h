@@ -1,4 +1,4 @@
-// What must stay float32 where the rest moves to fp16 or bf16, and why. Four rules, three of them in files of their own, and
+// What must stay float32 where the rest moves to fp16 or bf16, or has its products in tf32, and why. Four rules, three of them in files of their own, and
 // the pins of the user:
 //
 //   pinned       PassOptions::pin_fp32 names the node
@@ -36,6 +36,11 @@ struct FloatNeeds {
 };
 
 FloatNeeds find_float_needs(const Graph& g, DType low, const PassOptions& options);
+// The same for tf32, by node: float32's range is all there, so pins and positions are what matters.
+std::vector<FloatNeed> find_product_needs(const Graph& g, const PassOptions& options);
+// The rule `rounding`: what PassOptions::rounding has answered.
+void add_measured_needs(const std::vector<double>& moved, std::vector<FloatNeed>& needs);
+KeptFloat kept_float(const Graph& g, const Node& node, const FloatNeed& need);
 
 // ---- the rules ---------------------------------------------------------------------------------------------------
 

@@ -74,13 +74,7 @@ class LowerPrecision {
     std::vector<bool> candidates;
     for (size_t n = 0; n < g_.nodes.size(); ++n)
       candidates.push_back(!needs_.nodes[n] && !needs_.saturates[n] && !g_.nodes[n].op->view && takes_low(g_.nodes[n]));
-    const std::vector<double> moved = rounding_(g_, low_, candidates);
-    char text[64];
-    for (size_t n = 0; n < moved.size(); ++n) {
-      if (moved[n] <= 0) continue;
-      std::snprintf(text, sizeof text, "its rounding moves the outputs by %.1e", moved[n]);
-      needs_.nodes[n] = {"rounding", text};
-    }
+    add_measured_needs(rounding_(g_, candidates), needs_.nodes);
   }
 
   // Whether a result has this type variable too.
@@ -89,8 +83,7 @@ class LowerPrecision {
   }
 
   void report(const Node& node, const FloatNeed& need) const {
-    const ValueId v = need.value != kNoValue ? need.value : node.outputs[0];
-    if (kept_) kept_({g_.value(v).name, node.op->name, node.origins, need.rule, need.why});
+    if (kept_) kept_(kept_float(g_, node, need));
   }
 
   void lower(Node& node, bool saturates) {
@@ -185,9 +178,28 @@ class LowerPrecision {
   std::set<ValueId> made_;             // values with a low form whose float32 form exists too
 };
 
+// tf32: nothing moves to another type; products that have to stay float32 say so.
+Result<Graph> keep_products(Graph g, const PassOptions& options) {
+  std::vector<FloatNeed> needs = find_product_needs(g, options);
+  std::vector<bool> products, candidates;
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    products.push_back(product_factors(g, g.nodes[n]) > 0 && g.info(g.nodes[n].inputs[0]).dtype == DType::f32);
+    candidates.push_back(products[n] && !needs[n]);
+  }
+  if (options.rounding && std::find(candidates.begin(), candidates.end(), true) != candidates.end())
+    add_measured_needs(options.rounding(g, candidates), needs);
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    if (!products[n] || !needs[n]) continue;
+    g.nodes[n].attrs.set("exact", int64_t(1));
+    if (options.kept) options.kept(kept_float(g, g.nodes[n], needs[n]));
+  }
+  return g;
+}
+
 }  // namespace
 
 Result<Graph> lower_precision(Graph g, const PassOptions& options) {
+  if (options.precision == "tf32") return keep_products(std::move(g), options);
   const DType low = options.precision == "fp16" ? DType::f16 : options.precision == "bf16" ? DType::bf16 : DType::none;
   if (low == DType::none) return g;
   return LowerPrecision(std::move(g), low, options).run();

@@ -1,7 +1,8 @@
 // lower_precision: with PassOptions::precision fp16 or bf16, float32 arithmetic moves to that type. Constants are rounded
 // (finite numbers beyond the type's range become its largest), values are cast where they enter and leave, and the graph's
 // inputs and outputs keep their types. An operator that does not take the type, control flow, and what a rule or a pin keeps
-// (float_needs.h) stay in float32. With fp32 or tf32 nothing happens.
+// (float_needs.h) stay in float32. With tf32 types stay, and products that have to keep float32 factors get exact=1. With fp32
+// nothing happens.
 //
 //   %y: f32[n, 8] = MatMul(%x: f32[n, 4], %w: f32[4, 8])
 // becomes

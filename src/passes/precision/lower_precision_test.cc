@@ -81,5 +81,82 @@ TEST(LowerPrecision, IntegersArriveInTheLowType) {
   EXPECT_EQ(ops_of(g), "Cast Mul Cast");
 }
 
+// ---- tf32 --------------------------------------------------------------------------------------------------------
+
+PassOptions tf32() {
+  PassOptions options;
+  options.precision = "tf32";
+  return options;
+}
+
+std::vector<std::string> exact_nodes(const Graph& g) {
+  std::vector<std::string> out;
+  for (const Node& n : g.nodes)
+    if (n.attrs.i("exact")) out.push_back(g.value(n.outputs[0]).name);
+  return out;
+}
+
+constexpr const char* kProducts = R"(graph "g" (%x: f32[2, 4, 6, 6]) -> (%p) {
+  const %w: f32[8, 4, 3, 3] = random 1
+  const %d: f32[8, 1, 3, 3] = random 2
+  const %m: f32[2, 5] = random 3
+  %c = Conv(%x, %w)
+  %r = Relu(%c)
+  %s = Conv(%r, %d) {group=8}
+  %p = MatMul(%s, %m)
+})";
+
+TEST(LowerPrecision, InTf32TypesStay) {
+  const Graph g = lowered(kProducts, tf32());
+  EXPECT_EQ(print(g), print(run_named("lower_precision", parse_or_die(kProducts))));
+}
+
+TEST(LowerPrecision, InTf32WhatMovesTheAnswersIsExact) {
+  PassOptions options = tf32();
+  std::vector<KeptFloat> kept;
+  options.rounding = [](const Graph&, const std::vector<bool>& candidates) {
+    EXPECT_EQ(candidates, (std::vector<bool>{true, false, false, true}));
+    return std::vector<double>{0.02, 0, 0, 0};
+  };
+  options.kept = [&](const KeptFloat& k) { kept.push_back(k); };
+  EXPECT_EQ(exact_nodes(lowered(kProducts, options)), std::vector<std::string>{"c"});
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].rule, "rounding");
+  EXPECT_EQ(kept[0].op, "Conv");
+  EXPECT_NE(kept[0].why.find("2.0e-02"), std::string::npos);
+}
+
+TEST(LowerPrecision, InTf32PinsAreExact) {
+  PassOptions options = tf32();
+  options.pin_fp32 = {"p", "r"};  // a Relu has no factors
+  EXPECT_EQ(exact_nodes(lowered(kProducts, options)), std::vector<std::string>{"p"});
+}
+
+// As rotary embeddings do it: at position 2000 a rounded frequency is another angle.
+TEST(LowerPrecision, InTf32AnglesAreExact) {
+  EXPECT_EQ(exact_nodes(lowered(R"(graph "g" (%at: f32[n, 1], %x: f32[n, 8]) -> (%y) {
+    const %frequencies: f32[1, 8] = random 1
+    const %w: f32[8, 8] = random 2
+    %angle = MatMul(%at, %frequencies)
+    %c = Cos(%angle)
+    %turned = Mul(%x, %c)
+    %y = MatMul(%turned, %w)
+  })", tf32())), std::vector<std::string>{"angle"});
+}
+
+TEST(LowerPrecision, FusedProductsStayExact) {
+  PassOptions options = tf32();
+  options.pin_fp32 = {"c"};
+  const Graph g = optimize(parse_or_die(kProducts), options).value();
+  int exact = 0, fused = 0;
+  for (const Node& n : g.nodes) {
+    const GraphPtr body = n.op->domain == "tenon" ? n.attrs.graph("body") : nullptr;
+    exact += body ? body->nodes[0].attrs.i("exact") != 0 : n.attrs.i("exact") != 0;
+    fused += body && body->nodes[0].attrs.i("exact") != 0;
+  }
+  EXPECT_EQ(exact, 1);
+  EXPECT_EQ(fused, 1);
+}
+
 }  // namespace
 }  // namespace tenon

@@ -101,7 +101,7 @@ static Result<AttentionProblem> problem_of(const KernelRequest& r, const Operand
   if (t != DType::f32 && t != DType::f16 && t != DType::bf16) return unsupported("no kernel for ", name(t));
   AttentionProblem p = TRY(op_is(r.node, "Attention") ? of_onnx(r, dims) : of_microsoft(r, dims));
   p.type = t;
-  p.tf32 = t == DType::f32 && r.tf32;
+  p.tf32 = t == DType::f32 && r.tf32 && !r.node.attrs.i("exact");
   p.likely = dims.likely();
   return p;
 }

@@ -95,7 +95,8 @@ ConvProduct product_of(ConvPlan plan, const KernelRequest& r) {
   Product& product = c.product;
   product.name = "conv";
   product.type = p.type;
-  product.tf32 = r.tf32;
+  const bool single = !p.transposed && p.groups > 1 && p.in_channels == 1;  // product_factors() says that these are not rounded
+  product.tf32 = r.tf32 && !single && !p.anchor.node->attrs.i("exact");
   product.likely = p.likely;
   const Dim positions = ::tenon::product(p.out);
   const int64_t entries = p.groups / c.merged, columns = c.merged * p.out_channels;

@@ -60,7 +60,7 @@ Result<Plan> plan_of(const KernelRequest& r) {
   Product& p = plan.product;
   p.name = "matmul";
   p.type = type_of(r, size_t(a_input));
-  p.tf32 = r.tf32;
+  p.tf32 = r.tf32 && !anchor.node->attrs.i("exact");
   p.likely = dims.likely();
   if (type_of(r, size_t(b_input)) != p.type) return unsupported("its operands are ", name(p.type), " and ", name(type_of(r, size_t(b_input))));
   p.epilogue = TRY(make_epilogue(r, anchor, dims, dims.out(0).empty() ? 0 : dims.out(0).size() - 1));

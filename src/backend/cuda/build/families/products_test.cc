@@ -41,6 +41,12 @@ const Case kCases[] = {
     // float32 stays exact unless it may be rounded to tf32; other types.
     {"matmul.simt.", "1", "(%x: f32[4096, 768]) -> (%y) { const %w: f32[768, 768] = splat 1.0 %y = MatMul(%x, %w) }"},
     {"matmul.mma.", "1", "(%x: f32[4096, 768]) -> (%y) { const %w: f32[768, 768] = splat 1.0 %y = MatMul(%x, %w) }", &kHopper, true},
+    // Where it may, a node can still refuse; convolutions of single channels always do.
+    {"matmul.simt.", "1", "(%x: f32[4096, 768]) -> (%y) { const %w: f32[768, 768] = splat 1.0 %y = MatMul(%x, %w) {exact=1} }", &kHopper, true},
+    {"matmul.simt.", "1", "(%x: f32[4096, 768]) -> (%y) { const %w: f32[768, 768] = splat 1.0 %y = Gemm(%x, %w) {exact=1} }", &kHopper, true},
+    {"conv.mma.", "1", "(%x: f32[8, 28, 28, 128]) -> (%y) { const %w: f32[128, 128, 3, 3] = splat 1.0 %y = Conv(%x, %w) {channels_last=1} }", &kHopper, true},
+    {"conv.simt.", "1", "(%x: f32[8, 28, 28, 128]) -> (%y) { const %w: f32[128, 128, 3, 3] = splat 1.0 %y = Conv(%x, %w) {channels_last=1, exact=1} }", &kHopper, true},
+    {"conv.simt.", "1", "(%x: f32[8, 32, 28, 28]) -> (%y) { const %w: f32[32, 1, 3, 3] = splat 1.0 %y = Conv(%x, %w) {group=32} }", &kHopper, true},
     {"matmul.simt.", "", "(%x: f64[50, 60], %w: f64[60, 70]) -> (%y) { %y = MatMul(%x, %w) }"},
     {"matmul.simt.", "", "(%x: i32[50, 60], %w: i32[60, 70]) -> (%y) { %y = MatMul(%x, %w) }"},
     {"", "", "(%x: i32[5, 6], %w: i32[6, 7]) -> (%y) { %y = Gemm(%x, %w) {alpha=0.5} }"},

@@ -24,7 +24,8 @@ static KernelAnswer supports(const KernelRequest& r) {
   const ValueId w = r.node.inputs[size_t(a.inputs[1])];
   if (!r.graph.is_constant(w)) return no("its weights are computed at run time");
   const int64_t rank = r.graph.constant(w).rank();
-  if (rank != 3 && rank != 4) return no(cat("only one and two spatial dimensions have a kernel, it has ", rank - 2));
+  const int64_t most = transposed(a) ? 4 : 5;
+  if (rank < 3 || rank > most) return no(cat("only up to ", most - 2, " spatial dimensions have a kernel, it has ", rank - 2));
   if (!a.node->attrs.i("channels_last")) return no("only the channels-last layout has a kernel");
   if (r.graph.constant(w).size() == 0) return no("it has no weights");
   if (a.inputs.size() > 2 && a.node->inputs[2] != kNoValue && a.inputs[2] < 0) return no("its bias is a constant inside the body");
@@ -40,14 +41,17 @@ static ConvDesc describe_weights(const Anchor& a, const Shape& w, Isa isa) {
   d.in_c = transposed(a) ? w[0] : w[1] * d.groups;
   d.out_c = transposed(a) ? w[1] * d.groups : w[0];
   d.kernel_w = w.back();
-  d.kernel_h = w.size() == 4 ? w[2] : 1;
-  const auto pair = [&](const char* name, int64_t& h, int64_t& last) {
+  d.kernel_h = w.size() > 3 ? w[w.size() - 2] : 1;
+  d.kernel_d = w.size() > 4 ? w[2] : 1;
+  d.volume = w.size() > 4;
+  const auto read = [&](const char* name, int64_t& depth, int64_t& height, int64_t& width) {
     const Ints& v = a.node->attrs.ints(name);
-    if (!v.empty()) last = v.back();
-    if (v.size() == 2) h = v[0];
+    if (!v.empty()) width = v.back();
+    if (v.size() > 1) height = v[v.size() - 2];
+    if (v.size() > 2) depth = v[0];
   };
-  pair("strides", d.stride_h, d.stride_w);
-  pair("dilations", d.dilation_h, d.dilation_w);
+  read("strides", d.stride_d, d.stride_h, d.stride_w);
+  read("dilations", d.dilation_d, d.dilation_h, d.dilation_w);
   return d;
 }
 
@@ -97,15 +101,22 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa isa) {
     const TensorDesc &x = in[size_t(anchor.inputs[0])], &w = in[size_t(anchor.inputs[1])];
     ConvDesc d = describe_weights(anchor, w.shape, isa);
     d.fold = fold;
-    const ConvSizes sizes = TRY(conv_sizes(anchor.node->attrs, channels_first(x.shape, true), w.shape));
+    const bool transpose = transposed(anchor);
+    const Attrs& attrs = anchor.node->attrs;
+    const Shape x_shape = channels_first(x.shape, true);
+    const ConvSizes sizes = transpose ? TRY(conv_transpose_sizes(attrs, x_shape, w.shape, channels_first(out[0].shape, true)))
+                                      : TRY(conv_sizes(attrs, x_shape, w.shape));
     const std::vector<Window>& windows = sizes.windows;
     d.batch = x.shape[0];
     d.in_w = x.shape[x.shape.size() - 2];
     d.out_w = out[0].shape[out[0].shape.size() - 2];
     d.pad_left = windows.back().pad_begin;
-    if (windows.size() == 2) d.in_h = x.shape[1], d.out_h = out[0].shape[1], d.pad_top = windows[0].pad_begin;
+    if (windows.size() > 1) {
+      const size_t at = windows.size() - 1;  // of the height
+      d.in_h = x.shape[at], d.out_h = out[0].shape[at], d.pad_top = windows[at - 1].pad_begin;
+    }
+    if (windows.size() > 2) d.in_d = x.shape[1], d.out_d = out[0].shape[1], d.pad_front = windows[0].pad_begin;
     if (x.shape.back() != d.in_c) return invalid_argument("has ", x.shape.back(), " channels, its weights ", d.in_c);
-    const bool transpose = transposed(anchor);
     if (packed.bytes() < (transpose ? conv_transpose_packed_bytes(d) : conv_packed_bytes(d)))
       return invalid_argument("its packed weights are for other sizes");
     auto epilogue = std::make_shared<EpiloguePlan>(plan);

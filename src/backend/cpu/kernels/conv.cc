@@ -26,7 +26,7 @@ int64_t input_pitch(const ConvDesc& d) {
 
 // Consecutive output pixels of one output row, as part of a tile: rows [i, i + count) of it.
 struct Run {
-  int64_t n, oh, ow;
+  int64_t n, od, oh, ow;
   int i, count;
 };
 
@@ -34,13 +34,17 @@ struct Run {
 template <class F>
 void for_each_run(const ConvDesc& d, int64_t m0, int mr, const F& f) {
   const int64_t line = m0 / d.out_w;
-  Run r = {line / d.out_h, line % d.out_h, m0 - line * d.out_w, 0, 0};
+  const int64_t plane = line / d.out_h;
+  Run r = {plane / d.out_d, plane % d.out_d, line % d.out_h, m0 - line * d.out_w, 0, 0};
   while (r.i < mr) {
     r.count = static_cast<int>(std::min<int64_t>(mr - r.i, d.out_w - r.ow));
     f(r);
     r.i += r.count;
     r.ow = 0;
-    if (++r.oh == d.out_h) r.oh = 0, ++r.n;
+    if (++r.oh == d.out_h) {
+      r.oh = 0;
+      if (++r.od == d.out_d) r.od = 0, ++r.n;
+    }
   }
 }
 
@@ -57,20 +61,23 @@ bool inside(const ConvDesc& d, const Run& r, int64_t column, int64_t width) {
 void igemm_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, const float** out, float*) {
   const Context& c = *static_cast<const Context*>(g.rows_context);
   const ConvDesc& d = *c.d;
-  const int64_t kh0 = t0 / d.kernel_w;
+  const int64_t kd0 = t0 / d.kernel_w / d.kernel_h;
+  const int64_t kh0 = t0 / d.kernel_w % d.kernel_h;
   const int64_t kw0 = t0 % d.kernel_w;
   const int64_t step = d.stride_w * c.ld_in;
   for_each_run(d, m0, mr, [&](const Run& r) {
     const float** o = out + r.i;
+    int64_t kd = kd0;
     int64_t kh = kh0;
     int64_t kw = kw0;
     for (int64_t t = 0; t < nt; ++t, o += mr) {
+      const int64_t id = r.od * d.stride_d - d.pad_front + kd * d.dilation_d;
       const int64_t ih = r.oh * d.stride_h - d.pad_top + kh * d.dilation_h;
       const int64_t iw = first_column(d, r) + kw * d.dilation_w;
-      if (ih < 0 || ih >= d.in_h) {
+      if (id < 0 || id >= d.in_d || ih < 0 || ih >= d.in_h) {
         for (int i = 0; i < r.count; ++i) o[i] = c.zero;
       } else {
-        const float* line = g.a + (r.n * d.in_h + ih) * d.in_w * c.ld_in;
+        const float* line = g.a + ((r.n * d.in_d + id) * d.in_h + ih) * d.in_w * c.ld_in;
         if (inside(d, r, iw, 1)) {
           const float* first = line + iw * c.ld_in;
           for (int i = 0; i < r.count; ++i) o[i] = first + i * step;
@@ -81,7 +88,10 @@ void igemm_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, cons
           }
         }
       }
-      if (++kw == d.kernel_w) kw = 0, ++kh;
+      if (++kw == d.kernel_w) {
+        kw = 0;
+        if (++kh == d.kernel_h) kh = 0, ++kd;
+      }
     }
   });
 }
@@ -158,7 +168,7 @@ void select_group(const void* context, int64_t i, Igemm* g) {
 Igemm product(const ConvDesc& d, ConvKind kind) {
   Igemm g;
   g.table = &micro_table(d.isa);
-  g.m = d.batch * d.out_h * d.out_w;
+  g.m = d.batch * d.out_d * d.out_h * d.out_w;
   g.n = d.groups > 0 ? d.out_c / d.groups : 0;
   const int64_t channels = d.groups > 0 ? d.in_c / d.groups : 0;
   switch (kind) {
@@ -176,7 +186,7 @@ Igemm product(const ConvDesc& d, ConvKind kind) {
       g.depth = channels;
       break;
     default:
-      g.taps = d.kernel_h * d.kernel_w;
+      g.taps = d.kernel_d * d.kernel_h * d.kernel_w;
       g.depth = channels;
       g.rows = &igemm_rows;
       break;
@@ -194,14 +204,14 @@ bool by_channels(ConvKind kind) {
 
 ConvKind conv_kind(const ConvDesc& d) {
   if (d.nchw_input) return ConvKind::nchw;
-  if (d.groups > 1 && d.groups == d.in_c && d.groups == d.out_c) return ConvKind::depthwise;
-  if (d.groups > 1 && depthwise_takes_groups(d)) return ConvKind::grouped;
-  const bool pointwise = d.kernel_h == 1 && d.kernel_w == 1;
-  if (pointwise && d.stride_h == 1 && d.stride_w == 1 && d.pad_top == 0 && d.pad_left == 0 &&
-      d.out_h == d.in_h && d.out_w == d.in_w) {
+  if (!d.volume && d.groups > 1 && d.groups == d.in_c && d.groups == d.out_c) return ConvKind::depthwise;
+  if (!d.volume && d.groups > 1 && depthwise_takes_groups(d)) return ConvKind::grouped;
+  const bool pointwise = d.kernel_d == 1 && d.kernel_h == 1 && d.kernel_w == 1;
+  if (pointwise && d.stride_d == 1 && d.stride_h == 1 && d.stride_w == 1 && d.pad_front == 0 && d.pad_top == 0 &&
+      d.pad_left == 0 && d.out_d == d.in_d && d.out_h == d.in_h && d.out_w == d.in_w) {
     return ConvKind::gemm;
   }
-  const bool can_fold = !pointwise && d.groups == 1 && input_pitch(d) == d.in_c;
+  const bool can_fold = !d.volume && !pointwise && d.groups == 1 && input_pitch(d) == d.in_c;
   const bool fold = d.fold == ConvDesc::Fold::automatic ? d.in_c <= kFoldChannels : d.fold == ConvDesc::Fold::yes;
   if (can_fold && fold) return ConvKind::folded;
   return ConvKind::igemm;
@@ -228,7 +238,7 @@ std::string_view conv_kind_name(ConvKind kind) {
 int64_t conv_packed_bytes(const ConvDesc& d) {
   if (by_channels(conv_kind(d))) return depthwise_packed_bytes(d);
   if (d.groups <= 0) return 0;
-  const int64_t k = d.in_c / d.groups * d.kernel_h * d.kernel_w;
+  const int64_t k = d.in_c / d.groups * d.kernel_d * d.kernel_h * d.kernel_w;
   return 4 * d.groups * igemm_packed_floats(d.isa, k, d.out_c / d.groups);
 }
 
@@ -238,7 +248,7 @@ void conv_pack(const ConvDesc& d, const float* weights, float* packed) {
   const MicroTable& t = micro_table(d.isa);
   const int64_t channels = d.in_c / d.groups;
   const int64_t n = d.out_c / d.groups;
-  const int64_t taps = d.kernel_h * d.kernel_w;
+  const int64_t taps = d.kernel_d * d.kernel_h * d.kernel_w;
   const int64_t k = channels * taps;
   const int64_t step = igemm_packed_floats(d.isa, k, n);
   for (int64_t g = 0; g < d.groups; ++g) {

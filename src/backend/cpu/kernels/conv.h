@@ -1,5 +1,5 @@
-// Single-precision 2-D convolution and transposed convolution on channels-last data. 1-D is 2-D with
-// height 1.
+// Single-precision convolution in one to three dimensions and transposed convolution in one and two, on channels-last
+// data. What has fewer dimensions has height and depth 1.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace tenon::cpu {
 
-// y [batch, out_h, out_w, out_c] from x [batch, in_h, in_w, in_c]. The caller has worked out out_h and out_w
+// y [batch, out_d, out_h, out_w, out_c] from x [batch, in_d, in_h, in_w, in_c]. The caller has worked out out_h and out_w
 // (from end padding or auto_pad); every input position outside x reads 0.
 struct ConvDesc {
   Isa isa = Isa::baseline;
@@ -22,6 +22,9 @@ struct ConvDesc {
   int64_t stride_h = 1, stride_w = 1;
   int64_t dilation_h = 1, dilation_w = 1;
   int64_t pad_top = 0, pad_left = 0;
+  // Three dimensions, of which this is the first; all kinds but gemm and igemm have two.
+  bool volume = false;
+  int64_t in_d = 1, out_d = 1, kernel_d = 1, stride_d = 1, dilation_d = 1, pad_front = 0;
   int64_t groups = 1;
   // Whether a kernel row is read as one run of memory (ConvKind::folded) where it can be; automatic: where channels are few.
   enum class Fold : uint8_t { automatic, no, yes } fold = Fold::automatic;
@@ -40,7 +43,7 @@ std::string_view conv_kind_name(ConvKind kind);
 // dilations.
 int64_t conv_packed_bytes(const ConvDesc& desc);
 void conv_pack(const ConvDesc& desc, const float* weights,
-               float* packed);  // weights [out_c, in_c / groups, kh, kw]
+               float* packed);  // weights [out_c, in_c / groups, kd, kh, kw]
 int64_t conv_scratch_bytes(const ConvDesc& desc, int threads);
 // The epilogue's columns are output channels, its rows output pixels; row_bias is not allowed.
 // `scratch` is 64-byte aligned. The residual may be y itself.

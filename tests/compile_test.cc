@@ -80,6 +80,23 @@ TEST(Compile, RowsAndResidualsBehindAProduct) {
   expect_right(*b, column, {ramp({3, 8}), ramp({3, 1})});
 }
 
+TEST(Compile, ABiasOfOneChannelHasAKernel) {
+  const char* text = R"(graph "mask" (%x: f32[batch, 3, 6, 6]) -> (%y, %z) {
+  const %w: f32[1, 3, 3, 3] = random 1
+  const %b: f32[1] = random 2
+  const %v: f32[1, 16] = random 3
+  %c = Conv(%x, %w, %b)
+  %y = Sigmoid(%c)
+  %f = Flatten(%y)
+  %g = Gemm(%f, %v, %b) {transB=1}
+  %z = Relu(%g)
+})";
+  auto built = build(text);
+  ASSERT_TRUE(built.ok()) << built.status().to_string();
+  EXPECT_TRUE(list_fallbacks(built->content).empty());
+  expect_right(*built, text, {ramp({2, 3, 6, 6})});
+}
+
 TEST(Compile, TheSameModelGivesTheSameBytes) {
   for (const char* device : {"cpu", "reference"}) {
     BuildOptions o = with_shapes({"x:1..2..9x8"});

@@ -58,6 +58,45 @@ Tensor ramp(Shape shape) {
   return t;
 }
 
+// What is added to a product may be a row, twice, or have its shape, though only one dimension is not 1.
+TEST(Compile, RowsAndResidualsBehindAProduct) {
+  const char* rows = R"(graph "rows" (%x: f32[1, 1, 8], %h: f32[1, 6], %s: f32[1]) -> (%y) {
+  const %w: f32[8, 6] = random 1
+  const %b: f32[6] = random 2
+  %m = MatMul(%x, %w)
+  %a = Add(%m, %b)
+  %c = Add(%h, %a)
+  %d = Add(%c, %s)
+  %y = Tanh(%d)
+})";
+  const char* column = R"(graph "column" (%x: f32[batch, 8], %r: f32[batch, 1]) -> (%y) {
+  const %w: f32[8, 1] = random 1
+  %m = MatMul(%x, %w)
+  %y = Add(%m, %r)
+})";
+  auto a = build(rows), b = build(column);
+  ASSERT_TRUE(a.ok() && b.ok());
+  expect_right(*a, rows, {ramp({1, 1, 8}), ramp({1, 6}), ramp({1})});
+  expect_right(*b, column, {ramp({3, 8}), ramp({3, 1})});
+}
+
+TEST(Compile, ABiasOfOneChannelHasAKernel) {
+  const char* text = R"(graph "mask" (%x: f32[batch, 3, 6, 6]) -> (%y, %z) {
+  const %w: f32[1, 3, 3, 3] = random 1
+  const %b: f32[1] = random 2
+  const %v: f32[1, 16] = random 3
+  %c = Conv(%x, %w, %b)
+  %y = Sigmoid(%c)
+  %f = Flatten(%y)
+  %g = Gemm(%f, %v, %b) {transB=1}
+  %z = Relu(%g)
+})";
+  auto built = build(text);
+  ASSERT_TRUE(built.ok()) << built.status().to_string();
+  EXPECT_TRUE(list_fallbacks(built->content).empty());
+  expect_right(*built, text, {ramp({2, 3, 6, 6})});
+}
+
 TEST(Compile, TheSameModelGivesTheSameBytes) {
   for (const char* device : {"cpu", "reference"}) {
     BuildOptions o = with_shapes({"x:1..2..9x8"});

@@ -168,7 +168,7 @@ static Status upgrade_and_add(Model& model, Scope& scope, NodeDef def, const std
   auto it = scope.opsets->find(def.domain);
   const int opset = int(it == scope.opsets->end() ? 1 : it->second);
   const OlderForm* older = nullptr;
-  if (op && def.domain.empty() && opset < op->compatible_from)
+  if (op && opset < op->compatible_from)
     for (const OlderForm& form : op->older)
       if (form.from <= opset) older = &form;
   if (!older || !older->apply) return add_node(model, scope, std::move(def), captures);

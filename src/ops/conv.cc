@@ -41,6 +41,12 @@ extern const Op op_conv{
     .samples = {{{{{1, 3, 9, 7}}, {{4, 3, 3, 3}}, {{4}}}, {{"pads", Ints{1, 1, 1, 1}}}},
                 {{{{2, 4, 11}}, {{6, 2, 3}}}, {{"group", int64_t(2)}, {"strides", Ints{2}}, {"dilations", Ints{2}}}},
                 {{{{1, 5, 4, 3}}, {{2, 3, 2, 2}}}, {{"auto_pad", "SAME_UPPER"}, {"channels_last", int64_t(1)}}},
+                {{{{2, 4, 5, 3, 4}}, {{6, 2, 2, 3, 2}}, {{6}}},
+                 {{"pads", Ints{1, 0, 1, 0, 2, 0}},
+                  {"strides", Ints{2, 1, 1}},
+                  {"dilations", Ints{2, 1, 1}},
+                  {"group", int64_t(2)},
+                  {"channels_last", int64_t(1)}}},
                 {{{{0, 1, 4, 4}}, {{1, 1, 2, 2}}}}},
 };
 

@@ -81,23 +81,7 @@ static Status reference(RefArgs& a) {
   Tensor& y = a.y(0);
   if (y.size() == 0) return {};
   const bool last = a.attrs.i("channels_last") != 0;
-  const Shape x = channels_first(a.x(0).shape(), last), &w = a.x(1).shape(), out = channels_first(y.shape(), last);
-  const WindowSpec spec = TRY(window_spec(a.attrs, SymShape(w.begin() + 2, w.end())));
-  const Extras extra = TRY(extras(a.attrs, spec.rank()));
-  ConvSizes sizes;
-  sizes.batch = x[0];
-  sizes.groups = a.attrs.i("group", 1);
-  sizes.in_channels = x[1] / sizes.groups;
-  sizes.out_channels = w[1];
-  for (size_t d = 0; d < spec.rank(); ++d) {
-    // The window slides over y; x holds its positions.
-    Window win{w[d + 2], spec.strides[d], spec.dilations[d], spec.pads[d], 0, out[d + 2], x[d + 2]};
-    if (same(spec) || !extra.shape.empty()) {
-      const int64_t total = std::max<int64_t>(0, full_size(spec, extra, d, Dim(x[d + 2])).constant() - out[d + 2]);
-      win.pad_begin = spec.auto_pad == WindowSpec::same_upper ? total / 2 : total - total / 2;
-    }
-    sizes.windows.push_back(win);
-  }
+  const ConvSizes sizes = TRY(conv_transpose_sizes(a.attrs, channels_first(a.x(0).shape(), last), a.x(1).shape(), channels_first(y.shape(), last)));
   std::vector<double> sums = convolve_transposed(sizes, read_channels_first(a.x(0), last), a.x(1).to_doubles());
   if (a.has(2)) add_channel_bias(sums, sizes.batch, a.x(2).to_doubles());
   write_channels_first(y, sums, last);
@@ -127,7 +111,35 @@ extern const Op op_conv_transpose{
     .samples = {{{{{1, 3, 5, 4}}, {{3, 2, 3, 3}}, {{2}}}, {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}},
                 {{{{2, 4, 5}}, {{4, 3, 2}}}, {{"group", int64_t(2)}, {"output_padding", Ints{1}}, {"strides", Ints{2}}}},
                 {{{{1, 4, 5, 2}}, {{2, 3, 3, 2}}},
-                 {{"auto_pad", "SAME_LOWER"}, {"strides", Ints{2, 2}}, {"channels_last", int64_t(1)}}}},
+                 {{"auto_pad", "SAME_LOWER"}, {"strides", Ints{2, 2}}, {"channels_last", int64_t(1)}}},
+                // A kernel larger than the padded input, and padding that follows from the output's size.
+                {{{{1, 1, 1, 2}}, {{2, 2, 4, 4}}}, {{"pads", Ints{1, 1, 1, 1}}, {"channels_last", int64_t(1)}}},
+                {{{{1, 3, 5, 2}}, {{2, 3, 3, 3}}},
+                 {{"output_shape", Ints{5, 10}}, {"strides", Ints{2, 2}}, {"channels_last", int64_t(1)}}}},
 };
 
 }  // namespace tenon::ops
+
+namespace tenon {
+
+Result<ConvSizes> conv_transpose_sizes(const Attrs& attrs, const Shape& x, const Shape& w, const Shape& y) {
+  const WindowSpec spec = TRY(window_spec(attrs, SymShape(w.begin() + 2, w.end())));
+  const ops::Extras extra = TRY(ops::extras(attrs, spec.rank()));
+  ConvSizes sizes;
+  sizes.batch = x[0];
+  sizes.groups = attrs.i("group", 1);
+  sizes.in_channels = x[1] / sizes.groups;
+  sizes.out_channels = w[1];
+  for (size_t d = 0; d < spec.rank(); ++d) {
+    // The window slides over y; x holds its positions.
+    Window win{w[d + 2], spec.strides[d], spec.dilations[d], spec.pads[d], 0, y[d + 2], x[d + 2]};
+    if (ops::same(spec) || !extra.shape.empty()) {
+      const int64_t total = std::max<int64_t>(0, ops::full_size(spec, extra, d, Dim(x[d + 2])).constant() - y[d + 2]);
+      win.pad_begin = spec.auto_pad == WindowSpec::same_upper ? total / 2 : total - total / 2;
+    }
+    sizes.windows.push_back(win);
+  }
+  return sizes;
+}
+
+}  // namespace tenon

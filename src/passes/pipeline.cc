@@ -11,6 +11,7 @@
 #include "passes/cleanup/fold_shapes.h"
 #include "passes/cleanup/remove_noops.h"
 #include "passes/cleanup/reshapes.h"
+#include "passes/cleanup/split_einsum.h"
 #include "passes/cleanup/transposes.h"
 #include "passes/cleanup/unflatten_gemm.h"
 #include "passes/fusion/find_attention.h"
@@ -51,6 +52,7 @@ const std::vector<Pass>& all_passes() {
       {"remove_dead", "drops what no output needs", remove_dead_nodes},
       {"remove_noops", "drops nodes that give back their input", remove_noops},
       {"reshapes", "chains of views become one Reshape", reshapes},
+      {"split_einsum", "Einsum becomes Transpose, MatMul and Mul", split_einsum},
       {"transposes", "merges, moves and cancels Transposes", transposes},
       {"unflatten_gemm", "Gemm of a flattened tensor becomes MatMul of the tensor", unflatten_gemm},
   };
@@ -106,6 +108,7 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   TRY(pass("fold_shapes"));
   TRY(pass("control_flow"));
   // Then one spelling for each thing, so that patterns find it.
+  TRY(pass("split_einsum"));
   TRY(pass("remove_noops"));
   TRY(pass("reshapes"));
   TRY(pass("unflatten_gemm"));

@@ -15,6 +15,8 @@ struct ConvSizes {
 Status infer_conv(InferArgs& a, size_t weights, DType out_type);
 // The same sizes for the reference. `x` is [N, C, spatial...].
 Result<ConvSizes> conv_sizes(const Attrs& attrs, const Shape& x, const Shape& w);
+// And of ConvTranspose, whose padding may follow from the output's size. `y` is [N, M, spatial...].
+Result<ConvSizes> conv_transpose_sizes(const Attrs& attrs, const Shape& x, const Shape& w, const Shape& y);
 
 // y[n, m, o] = sum over c, k of x[n, c, o*stride - pad + k*dilation] * w[m, c, k].
 std::vector<double> convolve(const ConvSizes& sizes, const std::vector<double>& x, const std::vector<double>& w);

@@ -28,7 +28,9 @@ Node make_fused(const Graph& g, const std::vector<const Node*>& nodes, const std
     for (ValueId v : n->inputs) {
       if (v == kNoValue || inside.contains(v) || std::find(made.begin(), made.end(), v) != made.end()) continue;
       const ValueId w = add(v);
-      if (g.is_constant(v) && g.constant(v).size() == 1) continue;
+      // Kernels of an anchor read its operands from memory, a bias of one channel too.
+      const bool of_anchor = n == nodes[0] && kind != "pointwise";
+      if (!of_anchor && g.is_constant(v) && g.constant(v).size() == 1) continue;
       body.value(w).info.constant = Tensor();
       body.inputs.push_back(w);
       fused.inputs.push_back(v);

@@ -102,18 +102,23 @@ static Result<std::unique_ptr<Kernel>> load(const KernelSource& s, Isa isa) {
     const TensorDesc &x = in[size_t(anchor.inputs[0])], &w = in[size_t(anchor.inputs[1])];
     ConvDesc d = describe_weights(anchor, w.shape, isa);
     d.fold = fold;
-    const ConvSizes sizes = TRY(conv_sizes(anchor.node->attrs, channels_first(x.shape, true), w.shape));
+    const bool transpose = transposed(anchor);
+    const Attrs& attrs = anchor.node->attrs;
+    const Shape x_shape = channels_first(x.shape, true);
+    const ConvSizes sizes = transpose ? TRY(conv_transpose_sizes(attrs, x_shape, w.shape, channels_first(out[0].shape, true)))
+                                      : TRY(conv_sizes(attrs, x_shape, w.shape));
     const std::vector<Window>& windows = sizes.windows;
     d.batch = x.shape[0];
     d.in_w = x.shape[x.shape.size() - 2];
     d.out_w = out[0].shape[out[0].shape.size() - 2];
     d.pad_left = windows.back().pad_begin;
     d.ld_out = out[0].pitch;
-    const size_t rank = x.shape.size();
-    if (rank > 3) d.in_h = x.shape[rank - 3], d.out_h = out[0].shape[rank - 3], d.pad_top = windows[windows.size() - 2].pad_begin;
-    if (rank > 4) d.in_d = x.shape[1], d.out_d = out[0].shape[1], d.pad_front = windows[0].pad_begin;
+    if (windows.size() > 1) {
+      const size_t at = windows.size() - 1;  // of the height
+      d.in_h = x.shape[at], d.out_h = out[0].shape[at], d.pad_top = windows[at - 1].pad_begin;
+    }
+    if (windows.size() > 2) d.in_d = x.shape[1], d.out_d = out[0].shape[1], d.pad_front = windows[0].pad_begin;
     if (x.shape.back() != d.in_c) return invalid_argument("has ", x.shape.back(), " channels, its weights ", d.in_c);
-    const bool transpose = transposed(anchor);
     if (packed.bytes() < (transpose ? conv_transpose_packed_bytes(d) : conv_packed_bytes(d)))
       return invalid_argument("its packed weights are for other sizes");
     auto epilogue = std::make_shared<EpiloguePlan>(plan);

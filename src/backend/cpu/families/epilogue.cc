@@ -1,5 +1,6 @@
 #include "backend/cpu/families/epilogue.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ir/scalar_region.h"
@@ -52,14 +53,13 @@ bool EpiloguePlan::match_known(const Graph& body, size_t nodes, ValueId seed) {
       const ValueId other = node.inputs[0] == at ? node.inputs[1] : node.inputs[0];
       const int input = input_of(body, other);
       if (input < 0 || other == at || (node.inputs[0] != at && node.inputs[1] != at)) return false;
-      const int rank = int(body.info(other).shape.size()), full = int(body.info(at).shape.size());
-      // A bias has one dimension that is not 1; anything else must be a whole tensor. bind() checks the sizes.
-      int wide = 0;
-      for (const Dim& d : body.info(other).shape) wide += !d.is(1);
-      if (wide <= 1 && rank <= full && body.info(at).shape.size() > 1 && !activated && bias_ < 0 && anchor_bias_ < 0 &&
-          !(body.info(other).shape.size() == body.info(at).shape.size() && wide > 1)) {
+      // A bias is one number a column; anything else must be a whole tensor. bind() checks the sizes.
+      const SymShape &shape = body.info(other).shape, &whole = body.info(at).shape;
+      const bool one_row = !shape.empty() && shape.size() <= whole.size() && shape.back() == whole.back() &&
+                           std::all_of(shape.begin(), shape.end() - 1, [](const Dim& d) { return d.is(1); });
+      if (one_row && whole.size() > 1 && !activated && bias_ < 0 && anchor_bias_ < 0) {
         bias_ = input;
-      } else if (residual_ < 0) {
+      } else if (residual_ < 0 && shape == whole) {
         residual_ = input;
         residual_after_ = activated;
       } else {

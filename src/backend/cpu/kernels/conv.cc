@@ -70,10 +70,10 @@ void igemm_rows(const Igemm& g, int64_t m0, int mr, int64_t t0, int64_t nt, cons
     int64_t kh = kh0;
     int64_t kw = kw0;
     for (int64_t t = 0; t < nt; ++t, o += mr) {
+      const int64_t id = r.od * d.stride_d - d.pad_front + kd * d.dilation_d;
       const int64_t ih = r.oh * d.stride_h - d.pad_top + kh * d.dilation_h;
       const int64_t iw = first_column(d, r) + kw * d.dilation_w;
-      const int64_t id = r.od * d.stride_d - d.pad_front + kd * d.dilation_d;
-      if (ih < 0 || ih >= d.in_h || id < 0 || id >= d.in_d) {
+      if (id < 0 || id >= d.in_d || ih < 0 || ih >= d.in_h) {
         for (int i = 0; i < r.count; ++i) o[i] = c.zero;
       } else {
         const float* line = g.a + ((r.n * d.in_d + id) * d.in_h + ih) * d.in_w * c.ld_in;
@@ -201,16 +201,15 @@ bool by_channels(ConvKind kind) {
 }  // namespace
 
 ConvKind conv_kind(const ConvDesc& d) {
-  if (d.volume) return ConvKind::igemm;
   if (d.nchw_input) return ConvKind::nchw;
-  if (d.groups > 1 && d.groups == d.in_c && d.groups == d.out_c) return ConvKind::depthwise;
-  if (d.groups > 1 && depthwise_takes_groups(d)) return ConvKind::grouped;
-  const bool pointwise = d.kernel_h == 1 && d.kernel_w == 1;
-  if (pointwise && d.stride_h == 1 && d.stride_w == 1 && d.pad_top == 0 && d.pad_left == 0 &&
-      d.out_h == d.in_h && d.out_w == d.in_w) {
+  if (!d.volume && d.groups > 1 && d.groups == d.in_c && d.groups == d.out_c) return ConvKind::depthwise;
+  if (!d.volume && d.groups > 1 && depthwise_takes_groups(d)) return ConvKind::grouped;
+  const bool pointwise = d.kernel_d == 1 && d.kernel_h == 1 && d.kernel_w == 1;
+  if (pointwise && d.stride_d == 1 && d.stride_h == 1 && d.stride_w == 1 && d.pad_front == 0 && d.pad_top == 0 &&
+      d.pad_left == 0 && d.out_d == d.in_d && d.out_h == d.in_h && d.out_w == d.in_w) {
     return ConvKind::gemm;
   }
-  const bool can_fold = !pointwise && d.groups == 1 && input_pitch(d) == d.in_c;
+  const bool can_fold = !d.volume && !pointwise && d.groups == 1 && input_pitch(d) == d.in_c;
   const bool fold = d.fold == ConvDesc::Fold::automatic ? d.in_c <= kFoldChannels : d.fold == ConvDesc::Fold::yes;
   if (can_fold && fold) return ConvKind::folded;
   return ConvKind::igemm;

@@ -22,7 +22,7 @@ struct ConvDesc {
   int64_t stride_h = 1, stride_w = 1;
   int64_t dilation_h = 1, dilation_w = 1;
   int64_t pad_top = 0, pad_left = 0;
-  // Three dimensions are for row pointers alone (igemm), and not for conv_transpose.
+  // Three dimensions, of which this is the first; all kinds but gemm and igemm have two.
   bool volume = false;
   int64_t in_d = 1, out_d = 1, kernel_d = 1, stride_d = 1, dilation_d = 1, pad_front = 0;
   int64_t groups = 1;

@@ -1,0 +1,15 @@
+// com.microsoft QLinearLeakyRelu: LeakyRelu of quantised numbers, quantised.
+#include "ops/common/qlinear.h"
+
+namespace tenon::ops {
+
+extern const Op op_ms_qlinear_leaky_relu{
+    .name = "QLinearLeakyRelu",
+    .domain = "com.microsoft",
+    .compatible_from = kRewritten,
+    .older = {{1, [](Upgrade& u) { return rewrite_qlinear(u, "LeakyRelu", 1); }}},
+    .infer = infer_rewritten,
+    .reference = reference_rewritten,
+};
+
+}  // namespace tenon::ops

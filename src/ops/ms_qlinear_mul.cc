@@ -1,0 +1,15 @@
+// com.microsoft QLinearMul: the product of quantised numbers, quantised.
+#include "ops/common/qlinear.h"
+
+namespace tenon::ops {
+
+extern const Op op_ms_qlinear_mul{
+    .name = "QLinearMul",
+    .domain = "com.microsoft",
+    .compatible_from = kRewritten,
+    .older = {{1, [](Upgrade& u) { return rewrite_qlinear(u, "Mul", 2); }}},
+    .infer = infer_rewritten,
+    .reference = reference_rewritten,
+};
+
+}  // namespace tenon::ops

@@ -157,6 +157,8 @@ class Device {
   virtual Result<MemoryId> owner_of(const void* address) const { return kHostMemory; }
   // Buffers of memory(), 64-byte aligned. Null when memory is exhausted.
   virtual std::shared_ptr<Buffer> allocate(int64_t bytes) = 0;
+  // A constant in memory(), not to be written. Equal bytes may be there once, for all who hold them. Errors: out_of_memory.
+  virtual Result<std::shared_ptr<Buffer>> upload(const Tensor& constant);
   // What allocate(bytes) takes of the device's memory.
   virtual int64_t allocation_bytes(int64_t bytes) const { return bytes; }
   // Host memory from which copies to this device need not wait for staging. Null when memory is exhausted.

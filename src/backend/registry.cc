@@ -103,6 +103,15 @@ double Peaks::products(DType factors, bool round_to_tf32) const {
   }
 }
 
+Result<std::shared_ptr<Buffer>> Device::upload(const Tensor& t) {
+  auto buffer = allocate(std::max<int64_t>(t.bytes(), 1));
+  if (!buffer) return Status(Code::out_of_memory, cat("no device memory for a constant of ", human_bytes(uint64_t(t.bytes()))));
+  auto stream = TRY(create_stream(1));
+  TRY(copy(*stream, buffer->data(), t.data(), t.bytes(), Copy::host_to_device));
+  TRY(stream->synchronize());
+  return buffer;
+}
+
 // Where nothing is known a profile shows times alone.
 Result<Peaks> Device::peaks(Stream&) { return Peaks{}; }
 

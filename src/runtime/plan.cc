@@ -85,7 +85,6 @@ static Status check_places(const LoadedPlan& plan, const LoadedStep& step) {
 
 // Constants that kernels of the device read in its memory, each buffer once.
 static Status upload_constants(LoadedPlan& plan) {
-  std::unique_ptr<Stream> stream;
   std::map<const void*, std::shared_ptr<Buffer>> there;
   for (const LoadedStep& step : plan.steps)
     for (size_t i = 0; i < step.node->inputs.size(); ++i) {
@@ -95,15 +94,10 @@ static Status upload_constants(LoadedPlan& plan) {
       Tensor& to = plan.constants[size_t(v)];
       if (to || t.buffer()->is_zeros()) continue;  // there, or absorbed by its kernels
       std::shared_ptr<Buffer>& buffer = there[t.data()];
-      if (!buffer || buffer->size() < t.bytes()) {
-        if (!stream) stream = TRY(plan.device->create_stream(1));
-        buffer = plan.device->allocate(std::max<int64_t>(t.bytes(), 1));
-        if (!buffer) return Status(Code::out_of_memory, cat("no device memory for a constant of ", human_bytes(uint64_t(t.bytes()))));
-        TRY(plan.device->copy(*stream, buffer->data(), t.data(), t.bytes(), Copy::host_to_device));
-      }
+      if (!buffer || buffer->size() < t.bytes()) buffer = TRY(plan.device->upload(t));
       to = Tensor(t.dtype(), t.shape(), buffer);
     }
-  return stream ? stream->synchronize() : Status();
+  return {};
 }
 
 Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<StepPlan>& steps, const Devices& devices) {

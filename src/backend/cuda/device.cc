@@ -211,7 +211,7 @@ Result<std::shared_ptr<Buffer>> CudaDevice::upload(const Tensor& data) {
     std::lock_guard lock(mutex_);
     if (auto known = uploads_[key].lock()) return known;
   }
-  auto buffer = allocate(data.bytes());
+  auto buffer = allocate(std::max<int64_t>(data.bytes(), 1));
   if (!buffer) return Status(Code::out_of_memory, cat("no device memory for ", human_bytes(uint64_t(data.bytes())), " of weights"), "a GPU with more free memory");
   Current current(*this);
   if (const int error = data.bytes() ? driver_.copy_to_device(reinterpret_cast<DevicePtr>(buffer->data()), data.data(), size_t(data.bytes())) : 0)

@@ -54,7 +54,7 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
   };
   // Equal bytes are on the device once, as long as somebody holds them.
   Result<std::shared_ptr<LoadedModule>> load_module(const Tensor& code);
-  Result<std::shared_ptr<Buffer>> upload(const Tensor& data);
+  Result<std::shared_ptr<Buffer>> upload(const Tensor& data) override;
 
  private:
   CudaDevice(const Driver& driver, int ordinal, const GpuInfo& gpu, int device, Context context);

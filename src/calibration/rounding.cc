@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <thread>
@@ -192,8 +193,8 @@ std::vector<size_t> places(const Graph& given, const Graph& converted) {
 class Choosing {
  public:
   // `once`: the work of a run, by sample.
-  Choosing(const Graph& given, std::vector<size_t> places, Trials& trials, std::vector<double> once, double most_work)
-      : given_(given), places_(std::move(places)), trials_(trials), once_(std::move(once)), most_work_(most_work) {}
+  Choosing(const Graph& given, std::vector<size_t> places, Trials& trials, std::vector<double> once, const RoundingOptions& options)
+      : given_(given), places_(std::move(places)), trials_(trials), once_(std::move(once)), most_work_(options.most_work), weights_(options.weights) {}
 
   Result<RoundingChoice> run(const std::vector<bool>& candidates, std::span<const std::vector<Tensor>> samples, double allowed) {
     RoundingChoice out;
@@ -207,14 +208,14 @@ class Choosing {
       if (s > 0 && spent_ + 2 * once_[s] > most_work_ * kShare) continue;
       auto recorded = trials_.record(samples[s]);
       if (!recorded.ok() && s > 0) continue;
-      Tried tried{TRY(std::move(recorded)), once_[s], 0, {}};
+      Tried tried{TRY(std::move(recorded)), once_[s], weights_.empty() ? 1 : weights_[s], 0, {}};
       tried.all = TRY(move(tried, all));
       spent_ += once_[s];
       out.all = out.left = std::max(out.all, tried.all);
       tried_.push_back(std::move(tried));
     }
     out.samples = tried_.size();
-    if (out.all <= allowed || all.empty()) return out;
+    if (all.empty() || std::none_of(tried_.begin(), tried_.end(), [&](const Tried& t) { return t.counts(t.all) > allowed; })) return out;
     TRY(ask(all, allowed));
     TRY(choose(allowed, out));
     return out;
@@ -224,8 +225,11 @@ class Choosing {
   struct Tried {
     Recording as_is;
     double once;                // work of a run
+    double weight;              // of what it moves
     double all;                 // moved by all candidates
     std::vector<double> alone;  // by group; empty: not asked
+
+    double counts(double moved) const { return moved * weight; }
   };
 
   Result<double> move(const Tried& on, const std::vector<size_t>& nodes) {
@@ -242,12 +246,12 @@ class Choosing {
     constexpr size_t kFewest = 12;      // groups that another sample may cost
     std::vector<Tried*> asked;
     for (Tried& t : tried_) asked.push_back(&t);
-    std::stable_sort(asked.begin(), asked.end(), [](const Tried* a, const Tried* b) { return a->all > b->all; });
+    std::stable_sort(asked.begin(), asked.end(), [](const Tried* a, const Tried* b) { return a->counts(a->all) > b->counts(b->all); });
     double judging = 0, once = 0;
     for (const Tried* t : asked) judging += kJudging * t->once;
     size_t groups = 0, used = 0;
     for (const Tried* t : asked) {
-      if (used > 0 && t->all <= allowed) break;
+      if (used > 0 && t->counts(t->all) <= allowed) break;
       const double rest = most_work_ - spent_ - judging;
       const size_t affordable = size_t(std::max(0.0, rest / std::max(kShare * (once + t->once), 1.0)));
       if (used > 0 && affordable < std::min(kFewest, all.size())) break;
@@ -284,33 +288,43 @@ class Choosing {
   }
 
   Status choose(double allowed, RoundingChoice& out) {
-    std::vector<double> most(groups_.size());
+    std::vector<double> most(groups_.size()), moved(groups_.size());
     for (const Tried& t : tried_)
-      for (size_t g = 0; g < t.alone.size(); ++g) most[g] = std::max(most[g], t.alone[g]);
+      for (size_t g = 0; g < t.alone.size(); ++g) {
+        most[g] = std::max(most[g], t.counts(t.alone[g]));
+        moved[g] = std::max(moved[g], t.alone[g]);
+      }
     const std::vector<double> cost = costs();
     std::vector<size_t> order(groups_.size());
     std::iota(order.begin(), order.end(), size_t(0));
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return most[a] * most[a] / cost[a] > most[b] * most[b] / cost[b]; });
     // As few as the squares allow. What is more than the sum foretold is asked again with less.
+    double least = std::numeric_limits<double>::infinity();
     for (double aim = allowed; aim > allowed / 20; aim /= 2) {
       size_t stay = 0;
       for (const Tried& t : tried_) {
         double squares = 0;
-        for (double a : t.alone) squares += a * a;
+        const auto square = [&](double alone) { return t.counts(alone) * t.counts(alone); };
+        for (double a : t.alone) squares += square(a);
         size_t k = 0;
-        for (; k < order.size() && !t.alone.empty() && squares > aim * aim; ++k) squares -= t.alone[order[k]] * t.alone[order[k]];
+        for (; k < order.size() && !t.alone.empty() && squares > aim * aim; ++k) squares -= square(t.alone[order[k]]);
         stay = std::max(stay, k);
       }
       std::vector<size_t> rounding;
       for (size_t i = stay; i < order.size(); ++i) rounding.insert(rounding.end(), groups_[order[i]].begin(), groups_[order[i]].end());
-      double left = 0;
-      for (const Tried& t : tried_) left = std::max(left, TRY(move(t, rounding)));
-      if (left >= out.left) continue;
+      double left = 0, counted = 0;
+      for (const Tried& t : tried_) {
+        const double by = TRY(move(t, rounding));
+        left = std::max(left, by);
+        counted = std::max(counted, t.counts(by));
+      }
+      if (counted >= least) continue;
+      least = counted;
       out.left = left;
       std::fill(out.stays.begin(), out.stays.end(), 0);
       for (size_t i = 0; i < stay; ++i)
-        for (size_t n : groups_[order[i]]) out.stays[n] = std::max(most[order[i]], 1e-9);
-      if (left <= allowed) break;
+        for (size_t n : groups_[order[i]]) out.stays[n] = std::max(moved[order[i]], 1e-9);
+      if (counted <= allowed) break;
     }
     return {};
   }
@@ -320,6 +334,7 @@ class Choosing {
   Trials& trials_;
   const std::vector<double> once_;
   const double most_work_;
+  const std::vector<double> weights_;
   double spent_ = 0;
   std::vector<Tried> tried_;
   std::vector<std::vector<size_t>> groups_;  // of candidates
@@ -350,7 +365,7 @@ Result<RoundingChoice> choose_by_rounding(const Graph& graph, Narrow to, const s
   }
   const std::unique_ptr<HostKernels> narrow_kernels = TRY(HostKernels::create(narrow, threads));
   Trials trials(converted, *kernels, narrow, *narrow_kernels, to);
-  return Choosing(graph, std::move(at), trials, std::move(once), options.most_work).run(candidates, samples, allowed);
+  return Choosing(graph, std::move(at), trials, std::move(once), options).run(candidates, samples, allowed);
 }
 
 }  // namespace tenon

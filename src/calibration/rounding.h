@@ -15,6 +15,9 @@ struct RoundingOptions {
   // The most work, all runs together, in multiplications of the fast kernels: estimated and not timed, so that the same
   // build gives the same answer on a busy machine. A part is for asking which nodes matter, the rest for samples.
   double most_work = 6e10;
+  // By sample: how much of what it moves counts; empty: all of it. Less for samples that are more like real inputs, where a
+  // margin is for those that are not.
+  std::vector<double> weights = {};
 };
 
 struct RoundingChoice {

@@ -1,13 +1,13 @@
 #include "calibration/rounding.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <numeric>
 #include <thread>
 
+#include "calibration/narrow.h"
 #include "calibration/observe.h"
 #include "calibration/work.h"
 #include "ir/interpreter.h"
@@ -18,14 +18,9 @@ namespace tenon {
 
 namespace {
 
-// To the nearest, ties away from zero.
-float to_tf32(float v) {
-  const uint32_t bits = std::bit_cast<uint32_t>(v);
-  return std::isfinite(v) ? std::bit_cast<float>((bits + 0x1000u) & ~0x1fffu) : v;
-}
-
-template <class F>
-Tensor each(const Tensor& t, F round) {
+// A function pointer would not be inlined.
+template <float (*round)(float)>
+Tensor each(const Tensor& t) {
   Tensor out = Tensor::make(DType::f32, t.shape());
   std::transform(t.as<float>(), t.as<float>() + t.size(), out.as<float>(), round);
   return out;
@@ -33,11 +28,11 @@ Tensor each(const Tensor& t, F round) {
 
 Tensor rounded(const Tensor& t, Narrow to) {
   switch (to) {
-    case Narrow::tf32: return each(t, to_tf32);
-    case Narrow::f16: return each(t, [](float v) { return f16_to_f32(f32_to_f16(v)); });
+    case Narrow::tf32: return each<narrow_tf32>(t);
+    case Narrow::f16: return each<narrow_f16>(t);
     case Narrow::bf16: break;
   }
-  return each(t, [](float v) { return bf16_to_f32(f32_to_bf16(v)); });
+  return each<narrow_bf16>(t);
 }
 
 double moved(const std::vector<Tensor>& from, const std::vector<Tensor>& to) {

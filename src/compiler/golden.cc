@@ -139,14 +139,17 @@ static Result<RoundingChoice> choose(const Graph& g, Narrow to, const std::vecto
   for (const std::vector<Shape>& shapes : shapes_to_ask(g, profile)) {
     // One of each kind, the profile's ends, then more of each: of these as many as the work allows.
     constexpr uint64_t kOfEach = 4;
+    constexpr int64_t kMostNumbers = 1 << 22;  // then drawing more takes long itself
+    int64_t numbers = 0;
     std::vector<std::vector<Tensor>> samples;
     RoundingOptions options;
     const auto draw = [&](const std::vector<Shape>& at, Drawn how, uint64_t seed) -> Status {
       samples.push_back(TRY(draw_inputs(g, at, how, seed)));
+      for (const Tensor& t : samples.back()) numbers += t.size();
       options.weights.push_back(weight(how));
       return {};
     };
-    for (uint64_t seed = 0; seed < 1000 * kOfEach; seed += 1000) {
+    for (uint64_t seed = 0; seed < 1000 * kOfEach && numbers < kMostNumbers; seed += 1000) {
       for (const Drawn how : kinds) TRY(draw(shapes, how, seed));
       if (seed > 0) continue;
       for (const std::vector<Shape>& end : ends_of(g, profile))

@@ -4,7 +4,7 @@
 namespace tenon::ops {
 
 static Status reference(RefArgs& a) {
-  Random random(a.attrs);
+  OpRandom random(a.attrs);
   for (int64_t i = 0; i < a.y(0).size(); ++i) a.y(0).set(i, random.uniform() < a.x(0).at(i) ? 1 : 0);
   return {};
 }

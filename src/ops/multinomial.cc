@@ -20,7 +20,7 @@ static Status infer(InferArgs& a) {
 }
 
 static Status reference(RefArgs& a) {
-  Random random(a.attrs);
+  OpRandom random(a.attrs);
   Tensor& y = a.y(0);
   const int64_t batch = a.x(0).dim(0), classes = a.x(0).dim(1), samples = y.dim(1);
   if (y.size() == 0) return {};

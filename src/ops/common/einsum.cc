@@ -11,11 +11,13 @@ static int label_of(char c) {
   return c >= 'a' && c <= 'z' ? c - 'a' + 26 : -1;
 }
 
+namespace {
 // "ij...k" as letters before and after the ellipsis.
 struct Term {
   std::vector<int> before, after;
   bool ellipsis = false;
 };
+}  // namespace
 
 static Result<Term> parse_term(std::string_view text) {
   Term t;

@@ -13,9 +13,9 @@ static uint64_t seed_of(const Attrs& attrs) {
   return attrs.has("seed") ? std::bit_cast<uint32_t>(attrs.f("seed")) : kDefault;
 }
 
-Random::Random(const Attrs& attrs) : state_(seed_of(attrs)) {}
+OpRandom::OpRandom(const Attrs& attrs) : state_(seed_of(attrs)) {}
 
-uint64_t Random::next() {
+uint64_t OpRandom::next() {
   state_ += 0x9e3779b97f4a7c15;
   uint64_t z = state_;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
@@ -23,7 +23,7 @@ uint64_t Random::next() {
   return z ^ (z >> 31);
 }
 
-double Random::normal() {  // Box and Muller
+double OpRandom::normal() {  // Box and Muller
   const double radius = std::sqrt(-2 * std::log(1 - uniform()));
   return radius * std::cos(2 * std::numbers::pi * uniform());
 }
@@ -44,14 +44,14 @@ Status infer_random_like(InferArgs& a) {
 }
 
 Status reference_random_normal(RefArgs& a) {
-  Random random(a.attrs);
+  OpRandom random(a.attrs);
   const double mean = double(a.attrs.f("mean")), scale = double(a.attrs.f("scale"));
   for (int64_t i = 0; i < a.y(0).size(); ++i) a.y(0).set(i, mean + scale * random.normal());
   return {};
 }
 
 Status reference_random_uniform(RefArgs& a) {
-  Random random(a.attrs);
+  OpRandom random(a.attrs);
   const double low = double(a.attrs.f("low")), high = double(a.attrs.f("high"));
   for (int64_t i = 0; i < a.y(0).size(); ++i) a.y(0).set(i, low + (high - low) * random.uniform());
   return {};

@@ -5,12 +5,12 @@
 
 namespace tenon {
 
-// SplitMix64: a counter, scrambled. https://prng.di.unimi.it/splitmix64.c describes it.
-class Random {
+// Not base/random.h, whose numbers golden inputs depend on. SplitMix64: a counter, scrambled. https://prng.di.unimi.it/splitmix64.c describes it.
+class OpRandom {
  public:
-  explicit Random(uint64_t seed) : state_(seed) {}
+  explicit OpRandom(uint64_t seed) : state_(seed) {}
   // From attribute "seed"; a fixed seed without one, so that runs repeat.
-  explicit Random(const Attrs& attrs);
+  explicit OpRandom(const Attrs& attrs);
   uint64_t next();
   double uniform() { return double(next() >> 11) * 0x1p-53; }  // [0, 1)
   double normal();                                             // mean 0, variance 1

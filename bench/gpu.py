@@ -50,7 +50,8 @@ def outcomes(text):
         if colon and "/" in path:
             undecided = re.search(r"\d+ of \d+ otherwise", said)
             good = "ok" + (f", {undecided.group()}" if undecided else "")
-            found[path.rsplit("/", 1)[1]] = good if said.rstrip().endswith("ok") else said.strip()
+            said = said.strip().replace(f"{path}/", "")
+            found[path.rsplit("/", 1)[1]] = good if said.endswith("ok") else said
     return found
 
 

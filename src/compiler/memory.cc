@@ -1,6 +1,9 @@
 #include "compiler/memory.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
+#include <set>
 
 #include "engine/liveness.h"
 #include "engine/memory_plan.h"
@@ -93,22 +96,31 @@ MemoryFigures plan_intermediates(const Graph& g, const std::vector<StepPlan>& st
   return out;
 }
 
+static bool before(const std::pair<XXH128_hash_t, int64_t>& a, const std::pair<XXH128_hash_t, int64_t>& b) {
+  const int order = XXH128_cmp(&a.first, &b.first);
+  return order != 0 ? order < 0 : a.second < b.second;
+}
+
 int64_t weight_bytes(const Graph& g, const std::vector<StepPlan>& steps, const std::string& backend) {
   std::vector<bool> read(g.values.size());
+  std::set<std::pair<XXH128_hash_t, int64_t>, decltype(&before)> seen(&before);
   int64_t bytes = 0;
+  const auto count = [&](const Tensor& t) {
+    if (seen.insert({XXH3_128bits(t.data(), size_t(t.bytes())), t.bytes()}).second) bytes += t.bytes();
+  };
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     if (!backend.empty() && (step_kind(g.nodes[n]) != StepKind::kernel || steps[n].image.backend != backend)) continue;
     std::vector<int> gone;
     if (n < steps.size()) {
       gone = steps[n].image.absorbed_inputs;
-      for (const Tensor& t : steps[n].image.data) bytes += t.bytes();
+      for (const Tensor& t : steps[n].image.data) count(t);
     }
     for (size_t i = 0; i < g.nodes[n].inputs.size(); ++i)
       if (g.nodes[n].inputs[i] != kNoValue && std::find(gone.begin(), gone.end(), int(i)) == gone.end())
         read[size_t(g.nodes[n].inputs[i])] = true;
   }
   for (size_t v = 0; v < g.values.size(); ++v)
-    if (read[v] && g.values[v].is_constant()) bytes += g.values[v].info.constant.bytes();
+    if (read[v] && g.values[v].is_constant()) count(g.values[v].info.constant);
   return bytes;
 }
 

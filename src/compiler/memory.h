@@ -20,7 +20,8 @@ std::vector<bool> values_on_device(const Graph& g, const std::vector<StepPlan>& 
 MemoryFigures plan_intermediates(const Graph& g, const std::vector<StepPlan>& steps, const OptimizationProfile& profile, bool at_maximum,
                                  const std::vector<bool>& marked = {});
 bool has_maximum(const OptimizationProfile& profile);
-// Constants of the graph and data that kernels have packed; of all steps, or of those of one backend.
+// Constants of the graph and data that kernels have packed; of all steps, or of those of one backend. Equal bytes are stored
+// once, in the file and on the device.
 int64_t weight_bytes(const Graph& g, const std::vector<StepPlan>& steps, const std::string& backend = "");
 
 }  // namespace tenon

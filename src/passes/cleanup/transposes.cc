@@ -412,6 +412,9 @@ class Sink {
   }
 
   Result<bool> resize() {
+    // Nothing behind it to meet, and more to move there.
+    const ValueId y = n_.outputs[0];
+    if (r_.is_output(y) && guess_bytes(r_.info(y)) > guess_bytes(r_.info(x_))) return false;
     Attrs attrs = n_.attrs;
     std::vector<ValueId> inputs = n_.inputs;
     inputs[0] = x_;

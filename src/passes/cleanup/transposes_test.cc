@@ -59,6 +59,19 @@ TEST(Transposes, MoveThrough) {
   EXPECT_EQ(through("ReduceSum(%t, %one) {keepdims=0}", "[0, 2, 1]"), "ReduceSum Transpose");
 }
 
+TEST(Transposes, StaysInFrontOfAnAnswerThatGrows) {
+  const auto after = [](const std::string& scales, const std::string& rest) {
+    return ops_of(expect_same_results("transposes", cat(R"(
+graph "g" (%x: f32[2, 6, 8, 3]) -> (%y) {
+  const %scales: f32[4] = )", scales, R"(
+  %t = Transpose(%x) {perm=[0, 3, 1, 2]}
+  )", rest, "}")));
+  };
+  EXPECT_EQ(after("[1.0, 1.0, 2.0, 3.0]", "%y = Resize(%t, _, %scales) {mode=\"linear\"}"), "Transpose Resize");
+  EXPECT_EQ(after("[1.0, 1.0, 2.0, 3.0]", "%z = Resize(%t, _, %scales) {mode=\"linear\"} %y = Relu(%z)"), "Resize Relu Transpose");
+  EXPECT_EQ(after("[1.0, 1.0, 0.5, 0.5]", "%y = Resize(%t, _, %scales) {mode=\"linear\"}"), "Resize Transpose");
+}
+
 TEST(Transposes, MergeTwo) {
   EXPECT_EQ(ops_of(expect_same_results("transposes", R"(
 graph "g" (%x: f32[n, 5, 6]) -> (%y) {

@@ -32,7 +32,7 @@ Result<Graph> unflatten_gemm(Graph g, const PassOptions&) {
       shape.back() = shape.back() * last;
     }
     const auto many = std::count_if(shape.begin(), shape.end(), [](const Dim& d) { return !d.is(1); });
-    if (shape.size() < 3 || many < 3) return false;
+    if (shape.size() < 3 || many < 2 || (many == 2 && shape[shape.size() - 2].is(1))) return false;
     const auto joined = reshape_target(full, shape);
     if (!joined) return false;
     // The bias for a column, if any.

@@ -71,8 +71,14 @@ class Chain {
 
   bool fits(const Node& n) const {
     if (!is_pointwise(g_, n) || group_[size_t(&n - g_.nodes.data())] >= 0) return false;
-    if (!same_shape(g_, n.outputs[0], out_) || g_.info(n.outputs[0]).dtype != g_.info(out_).dtype) return false;
+    if (!same_shape(g_, n.outputs[0], out_) || !same_work(g_.info(n.outputs[0]).dtype)) return false;
     return std::all_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return operand_fits(v); });
+  }
+  // The anchor's type, or one that its sums, which are float32, are rounded or widened to on the way out.
+  bool same_work(DType type) const {
+    const auto summed = [](DType t) { return t == DType::f32 || t == DType::f16 || t == DType::bf16; };
+    const DType anchor = g_.info(out_).dtype;
+    return type == anchor || (summed(type) && summed(anchor));
   }
   bool operand_fits(ValueId v) const {
     if (v == kNoValue || inside(v) || same_shape(g_, v, out_)) return true;

@@ -53,6 +53,19 @@ TEST(FuseAnchor, StopsWhereAValueIsSeenElsewhere) {
   EXPECT_EQ(fused("%c = Conv(%x, %w) %p = GlobalAveragePool(%c) %y = Mul(%c, %p)"), "Conv GlobalAveragePool Mul");
 }
 
+TEST(FuseAnchor, ChangesOfTypeOnTheWayOut) {
+  const auto half = [](const std::string& nodes) {
+    return ops_of(expect_same_results("fuse_anchor", cat(R"(
+graph "g" (%x: f16[n, 8], %r: f32[n, 4]) -> (%y) {
+  const %w: f16[8, 4] = random 1
+)", nodes, "}")));
+  };
+  EXPECT_EQ(half("%c = MatMul(%x, %w) %y = Cast(%c) {to=1}"), "Fused(MatMul Cast)");
+  EXPECT_EQ(half("%c = MatMul(%x, %w) %d = Cast(%c) {to=1} %y = Add(%d, %r)"), "Fused(MatMul Cast Add)");
+  EXPECT_EQ(half("%c = MatMul(%x, %w) %d = Cast(%c) {to=1} %s = Sigmoid(%d) %y = Cast(%s) {to=10}"), "Fused(MatMul Cast Sigmoid Cast)");
+  EXPECT_EQ(half("%c = MatMul(%x, %w) %y = Cast(%c) {to=6}"), "MatMul Cast");
+}
+
 TEST(FuseAnchor, OperandsAreChannelsOrFull) {
   EXPECT_EQ(fused("%c = Conv(%x, %w) %s = Mul(%c, %k) %y = Mul(%s, %wide)"), "Fused(Conv Mul) Mul");
 }

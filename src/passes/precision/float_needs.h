@@ -6,6 +6,7 @@
 //   position     which element, index or place is taken hangs on the last bits (position_needs.cc)
 //   statistics   sums, variances and guards that are tiny by nature (statistics_needs.cc)
 //   rounding     with the nodes that the others leave, the answers would move too far (PassOptions::rounding measures)
+//   result       a larger result than operand, and nothing reads it in the low type (lower_precision.cc, after all others)
 #pragma once
 
 #include "ir/graph.h"

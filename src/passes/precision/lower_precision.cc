@@ -23,6 +23,7 @@ class LowerPrecision {
 
   Result<Graph> run() {
     add_rounding_needs();
+    add_result_needs();
     std::vector<Node> nodes = std::move(g_.nodes);
     g_.nodes.clear();
     for (size_t n = 0; n < nodes.size(); ++n) {
@@ -75,6 +76,20 @@ class LowerPrecision {
     for (size_t n = 0; n < g_.nodes.size(); ++n)
       candidates.push_back(!needs_.nodes[n] && !needs_.saturates[n] && !g_.nodes[n].op->view && takes_low(g_.nodes[n]));
     add_measured_needs(rounding_(g_, candidates), needs_.nodes);
+  }
+
+  // The rule `result`: what only grows its input, for readers of float32, is cheaper there: the Cast has less to do in front.
+  void add_result_needs() {
+    const Uses uses(g_);
+    const auto stays = [&](int user) { return needs_.nodes[size_t(user)] || !takes_low(g_.nodes[size_t(user)]); };
+    for (size_t n = g_.nodes.size(); n-- > 0;) {
+      const Node& node = g_.nodes[n];
+      if (!is_op(node, "Resize") || needs_.nodes[n] || !takes_low(node)) continue;
+      const ValueId y = node.outputs[0];
+      const std::vector<int>& users = uses.of(y);
+      if (!std::all_of(users.begin(), users.end(), stays) || guess_bytes(g_.info(y)) <= guess_bytes(g_.info(node.inputs[0]))) continue;
+      needs_.nodes[n] = {"result", "its result, larger than its input, is read in float32"};
+    }
   }
 
   // Whether a result has this type variable too.

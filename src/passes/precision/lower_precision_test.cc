@@ -64,12 +64,26 @@ TEST(LowerPrecision, LargeWeightsStayFinite) {
   EXPECT_TRUE(any);
 }
 
+TEST(LowerPrecision, WhatGrowsForFloatReadersStays) {
+  const auto ops = [](const std::string& scales, const std::string& rest) {
+    return ops_of(lowered(cat(R"(graph "g" (%x: f32[n, 4, 8, 8]) -> (%y) {
+    const %w: f32[4, 4, 1, 1] = random 1
+    const %s: f32[4] = )", scales, R"(
+    %c = Conv(%x, %w)
+    )", rest, "}")));
+  };
+  EXPECT_EQ(ops("[1.0, 1.0, 2.0, 2.0]", "%y = Resize(%c, _, %s)"), "Cast Conv Cast Resize");
+  EXPECT_EQ(ops("[1.0, 1.0, 0.5, 0.5]", "%y = Resize(%c, _, %s)"), "Cast Conv Resize Cast");
+  EXPECT_EQ(ops("[1.0, 1.0, 2.0, 2.0]", "%r = Resize(%c, _, %s) %y = Relu(%r)"), "Cast Conv Resize Relu Cast");
+}
+
 TEST(LowerPrecision, ScalesOfResizeStayFloat) {
   const Graph g = lowered(R"(graph "g" (%x: f32[1, 1, 2, 2]) -> (%y) {
     const %s: f32[4] = [1.0, 1.0, 2.0, 2.0]
-    %y = Resize(%x, _, %s)
+    %r = Resize(%x, _, %s)
+    %y = Relu(%r)
   })");
-  EXPECT_EQ(ops_of(g), "Cast Resize Cast");
+  EXPECT_EQ(ops_of(g), "Cast Resize Relu Cast");
 }
 
 TEST(LowerPrecision, IntegersArriveInTheLowType) {

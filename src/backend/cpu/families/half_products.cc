@@ -1,5 +1,7 @@
-// Products and convolutions of f16 and bf16: the fp32 families do them, on operands that are widened before
-// each run, with sums and fused functions in float; the result is rounded once. Packed weights are fp32.
+// Products and convolutions with operands or results of f16 and bf16: the fp32 families do them, on operands that are widened
+// before each run, with sums and fused functions in float; the result is rounded once, if it is of 16 bits. Packed weights are fp32.
+#include <map>
+
 #include "backend/cpu/families.h"
 #include "backend/cpu/kernels/parallel.h"
 #include "backend/cpu/kernels/pointwise.h"
@@ -12,8 +14,16 @@ static bool is_half(DType t) {
   return t == DType::f16 || t == DType::bf16;
 }
 
+static DType result_type(const KernelRequest& r) {
+  return r.graph.info(r.node.outputs[0]).dtype;
+}
+
 static bool concerns(const KernelRequest& r) {
-  return (kConv.concerns(r) || kMatMul.concerns(r)) && !r.node.inputs.empty() && is_half(type_of(r, 0));
+  if (!kConv.concerns(r) && !kMatMul.concerns(r)) return false;
+  if (is_half(result_type(r))) return true;
+  for (size_t i = 0; i < r.node.inputs.size(); ++i)
+    if (is_half(type_of(r, i))) return true;
+  return false;
 }
 
 static Tensor widened(const Tensor& t) {
@@ -26,6 +36,21 @@ static ValueInfo widened(ValueInfo v) {
   if (is_half(v.dtype)) v.dtype = DType::f32;
   if (v.constant) v.constant = widened(v.constant);
   return v;
+}
+
+// Between types that are all f32 now.
+static void drop_casts(Graph& body) {
+  std::map<ValueId, ValueId> same;
+  std::vector<Node> kept;
+  for (Node& n : body.nodes) {
+    for (ValueId& v : n.inputs)
+      if (auto it = same.find(v); it != same.end()) v = it->second;
+    if (op_is(n, "Cast") && body.info(n.inputs[0]).dtype == body.info(n.outputs[0]).dtype) same[n.outputs[0]] = n.inputs[0];
+    else kept.push_back(std::move(n));
+  }
+  body.nodes = std::move(kept);
+  for (ValueId& v : body.outputs)
+    if (auto it = same.find(v); it != same.end()) v = it->second;
 }
 
 // The node alone, in a graph of its own in which everything of 16 bits is f32. Constants keep their data only
@@ -44,6 +69,7 @@ static std::shared_ptr<const Graph> widened_graph(const Graph& g, const Node& no
   if (const GraphPtr body = node.attrs.graph("body")) {
     auto wide = std::make_shared<Graph>(*body);
     for (Value& v : wide->values) v.info = widened(v.info);
+    drop_casts(*wide);
     copy.attrs.set("body", GraphPtr(wide));
   }
   out->nodes.push_back(std::move(copy));
@@ -55,16 +81,10 @@ static const Family& family_of(const KernelRequest& r) {
 }
 
 static KernelAnswer supports(const KernelRequest& r) {
-  const DType t = type_of(r, 0);
+  const auto floats = [](DType t) { return t == DType::none || t == DType::f32 || is_half(t); };
   for (size_t i = 0; i < r.node.inputs.size(); ++i)
-    if (type_of(r, i) != DType::none && type_of(r, i) != t)
-      return no(cat("no kernel for ", name(t), " with ", name(type_of(r, i))));
-  if (r.graph.info(r.node.outputs[0]).dtype != t)
-    return no(cat("no kernel for results of ", name(r.graph.info(r.node.outputs[0]).dtype)));
-  if (const GraphPtr body = r.node.attrs.graph("body"))
-    for (const Node& n : body->nodes)
-      for (ValueId v : n.outputs)
-        if (v != kNoValue && body->info(v).dtype != t) return no("its fused nodes change the type");
+    if (!floats(type_of(r, i))) return no(cat("no kernel for ", name(type_of(r, i)), " beside 16 bits"));
+  if (!floats(result_type(r))) return no(cat("no kernel for results of ", name(result_type(r))));
   const auto wide = widened_graph(r.graph, r.node, true);
   return family_of(r).supports({*wide, wide->nodes[0], false, r.profile, {}});
 }
@@ -85,19 +105,20 @@ namespace {
 class HalfLaunch : public Launch {
  public:
   HalfLaunch(std::unique_ptr<Launch> inner, Descs in, const TensorDesc& out, std::span<const int> absorbed)
-      : inner_(std::move(inner)), type_(out.dtype), n_out_(num_elements(out.shape)) {
+      : inner_(std::move(inner)), out_type_(out.dtype), n_out_(num_elements(out.shape)) {
     bytes_ = int64_t(round_up(size_t(inner_->scratch_bytes()), 64));
     const auto part = [&](int64_t n) {
       const int64_t at = bytes_;
       bytes_ += int64_t(round_up(size_t(n) * 4, 64));
       return at;
     };
-    out_at_ = part(n_out_);
+    if (is_half(out_type_)) out_at_ = part(n_out_);
     for (size_t i = 0; i < in.size(); ++i) {
       const bool read =
-          in[i].dtype != DType::none && std::find(absorbed.begin(), absorbed.end(), int(i)) == absorbed.end();
+          is_half(in[i].dtype) && std::find(absorbed.begin(), absorbed.end(), int(i)) == absorbed.end();
       elements_.push_back(read ? num_elements(in[i].shape) : -1);
       at_.push_back(read ? part(elements_.back()) : -1);
+      types_.push_back(in[i].dtype);
     }
     pointers_.resize(in.size());
   }
@@ -105,7 +126,6 @@ class HalfLaunch : public Launch {
   Status run(const LaunchArgs& a) override {
     ThreadPool& pool = *a.stream.pool();
     char* memory = static_cast<char*>(a.scratch);
-    const BlockFn load = load_kernel(type_), store = store_kernel(type_);
     // From a place on, as one block.
     const auto convert = [&](BlockFn f, char* to, int to_bytes, const char* from, int from_bytes, int64_t n) {
       parallel_ranges(pool, n, 1, [&](int64_t begin, int64_t end, int) {
@@ -119,19 +139,21 @@ class HalfLaunch : public Launch {
     for (size_t i = 0; i < at_.size(); ++i) {
       pointers_[i] = at_[i] < 0 ? a.inputs[i] : memory + at_[i];
       if (at_[i] >= 0)
-        convert(load, memory + at_[i], 4, static_cast<const char*>(a.inputs[i]), 2, elements_[i]);
+        convert(load_kernel(types_[i]), memory + at_[i], 4, static_cast<const char*>(a.inputs[i]), 2, elements_[i]);
     }
-    void* out = memory + out_at_;
+    void* out = is_half(out_type_) ? memory + out_at_ : a.outputs[0];
     TRY(inner_->run({pointers_.data(), &out, a.scratch, a.stream}));
-    convert(store, static_cast<char*>(a.outputs[0]), 2, memory + out_at_, 4, n_out_);
+    if (is_half(out_type_))
+      convert(store_kernel(out_type_), static_cast<char*>(a.outputs[0]), 2, memory + out_at_, 4, n_out_);
     return {};
   }
 
  private:
   std::unique_ptr<Launch> inner_;
-  DType type_;
+  DType out_type_;
   int64_t n_out_, out_at_ = 0, bytes_ = 0;
   std::vector<int64_t> elements_, at_;  // of the widened inputs; -1: handed on as they are
+  std::vector<DType> types_;
   std::vector<const void*> pointers_;
 };
 

@@ -43,6 +43,28 @@ const std::vector<Case>& cases() {
          const %b: f16[10] = random 2
          %y = Gemm(%x, %w, %b) {transB=1}
        })", {{3, 40}}},
+      // The sums come out unrounded, where the references round the product first.
+      {"HalfProductWidened", R"(graph "g" (%x: f16[n, 33], %r: f32[n, 20]) -> (%y) {
+         const %w: f16[33, 20] = random 1
+         const %b: f16[20] = random 2
+         %m = MatMul(%x, %w)
+         %a = Add(%m, %b)
+         %c = Cast(%a) {to=1}
+         %y = Sub(%c, %r)
+       })", {{5, 33}, {5, 20}}, {.f32 = 16384}},
+      {"FloatProductRounded", R"(graph "g" (%x: f32[n, 33], %r: bf16[n, 20]) -> (%y) {
+         const %w: f32[33, 20] = random 1
+         %m = MatMul(%x, %w)
+         %s = Sigmoid(%m)
+         %c = Cast(%s) {to=16}
+         %y = Add(%c, %r)
+       })", {{5, 33}, {5, 20}}},
+      {"HalfConvWidened", R"(graph "g" (%x: bf16[n, 6, 9, 9]) -> (%y) {
+         const %w: bf16[6, 1, 3, 3] = random 1
+         %c = Conv(%x, %w) {pads=[1, 1, 1, 1], group=6}
+         %d = Cast(%c) {to=1}
+         %y = HardSwish(%d)
+       })", {{2, 6, 9, 9}}, {.f32 = 131072}},
       {"HalfConv", R"(graph "g" (%x: bf16[n, 5, 9, 9]) -> (%y) {
          const %w: bf16[7, 5, 3, 3] = random 1
          const %b: bf16[7] = random 2

@@ -1,6 +1,8 @@
 // Products and convolutions on the emulated GPU, of sizes that leave tails everywhere, on chips with and without Hopper's
 // instructions.
 #include "cuda_emulator/on_emulator.h"
+#include "ir/text.h"
+#include "passes/pipeline.h"
 
 namespace tenon::emulator {
 namespace {
@@ -67,6 +69,35 @@ TEST(EmulatedProducts, TensorCoresWithoutHopper) {
     const %w: f16[64, 4, 3, 3] = random 1
     %y = Conv(%x, %w) {channels_last=1, pads=[1, 1, 1, 1], group=16}
   })", with("conv.mma.*", {{}}, ampere)));
+}
+
+// fp16 in, the result widened on the way out; the references round the product before.
+TEST(EmulatedProducts, ResultsOfAnotherType) {
+  const auto widened = [](const std::string& anchor, const std::string& graph, const char* kernel, const char* target = kDefaultTarget) {
+    AgreeOptions o = with(kernel, {{}}, target);
+    o.tolerance = {.f32 = 16384};
+    Graph g = *parse(cat("graph \"g\" ", graph));
+    const Pass& pass = *find_pass("fuse_anchor");
+    g = *run_pass(pass, std::move(g), {});
+    EXPECT_EQ(g.nodes.size(), 1u) << anchor;
+    EXPECT_TRUE(agrees_on_emulator(g, o)) << anchor;
+  };
+  const std::string product = R"((%x: f16[300, 200], %r: f32[300, 520]) -> (%y) {
+    const %w: f16[200, 520] = random 1
+    %m = MatMul(%x, %w)
+    %c = Cast(%m) {to=1}
+    %y = Add(%c, %r)
+  })";
+  widened("wgmma", product, "matmul.wgmma.*");
+  widened("mma", product, "matmul.mma.*", "cuda:sm_80");
+  widened("rows", R"((%x: f16[3, 1000]) -> (%y) { const %w: f16[1000, 21] = random 1 %m = MatMul(%x, %w) %y = Cast(%m) {to=1} })", "matmul.rows.*");
+  widened("parts", R"((%x: f16[64, 2048]) -> (%y) { const %w: f16[2048, 64] = random 1 %m = MatMul(%x, %w) %y = Cast(%m) {to=1} })", "matmul.*.k*");
+  widened("depthwise", R"((%x: f16[2, 9, 7, 40]) -> (%y) {
+    const %w: f16[40, 1, 5, 5] = random 1
+    %c = Conv(%x, %w) {channels_last=1, pads=[2, 2, 2, 2], group=40}
+    %d = Cast(%c) {to=1}
+    %y = Relu(%d)
+  })", "conv.depthwise.v8*");
 }
 
 TEST(EmulatedProducts, SplitSumsAndFewRows) {

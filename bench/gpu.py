@@ -6,9 +6,7 @@ import os
 import pathlib
 import re
 import shutil
-import statistics
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -16,7 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 import gpu_models
-import inputs
+import gpu_speed
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = ROOT / "build/release/bin"
@@ -105,9 +103,9 @@ def node_tests(options, clock, log, work):
             "unlisted": unlisted, "build_s": round(build_s, 1), "run_s": round(run_s, 1), "wrong": wrong}
 
 
-def check_networks(stage, options, clock, log, work):
+def check_networks(options, clock, log, cases):
     runner = [BIN / "tenon_node_runner", "--device", options.device]
-    return gpu_models.check(options, work, stage, lambda how, folder: outcomes(run([*runner, *how, folder], clock, log)[1]))
+    return gpu_models.check(options, cases, lambda how, folder: outcomes(run([*runner, *how, folder], clock, log)[1]))
 
 
 def sanitizer(options, clock, log, work):
@@ -122,50 +120,6 @@ def sanitizer(options, clock, log, work):
     return found
 
 
-def time_tenon(options, stripped, batch, clock, log):
-    path = inputs.materialized(stripped)
-    known = inputs.Inputs(path, free_dim=128)
-    shapes = [f"--shape={n}:{'x'.join(map(str, s))}" for n, s in known.shapes(batch).items()]
-    begin = time.monotonic()
-    engine = ROOT / "build/gpu.engine"
-    code, _ = run([BIN / "tenon", "build", path, "-o", engine, "--device", options.device, "--precision", "fp16", *([] if options.effort is None else ["--effort", options.effort]), *shapes], clock, log)
-    built = time.monotonic() - begin
-    if code != 0:
-        return {"error": f"build: exit {code}"}
-    code, out = run([BIN / "tenon", "bench", engine, "--duration", "0.5s", "--json"], clock, log, 60)
-    if code != 0:
-        return {"error": f"bench: exit {code}"}
-    report = json.loads(out)
-    return {"build_s": built, "ms": report.get("queued_ms"), "latency_p50_ms": report["latency_ms"]["p50"],
-            "memory_mib": report["memory_mib"]}
-
-
-def time_peers(tasks, clock, log):
-    _, out = run([sys.executable, ROOT / "bench/gpu_peer.py", *tasks], clock, log)
-    return {(d.get("model", "gemm"), d.get("batch", d.get("gemm"))): d for d in map(json.loads, out.splitlines())}
-
-
-def speed(options, clock, log):
-    names = options.graphs()
-    tasks = [f"{p.stem}:{b}" for p in names for b in options.batches]
-    peers = time_peers(tasks, clock, log) if not options.no_peers else {}
-    found, ratios = {}, []
-    for path in names:
-        for batch in options.batches:
-            if clock.left() < 20:
-                return {"models": found, "geometric_mean": statistics.geometric_mean(ratios) if ratios else None,
-                        "note": "time ran out"}
-            mine, theirs = time_tenon(options, path, batch, clock, log), peers.get((path.stem, batch), {})
-            entry = {"tenon": mine, "torch": theirs}
-            if mine.get("ms") and theirs.get("best_ms"):
-                entry["speedup"] = theirs["best_ms"] / mine["ms"]
-                ratios.append(entry["speedup"])
-            found[f"{path.stem}:{batch}"] = entry
-            print(f"{path.stem:24} {batch:4}  {mine.get('ms') or mine.get('error')}  torch {theirs.get('best_ms')}  "
-                  f"{entry.get('speedup', 0):.2f}x", flush=True)
-    return {"models": found, "geometric_mean": statistics.geometric_mean(ratios) if ratios else None}
-
-
 def main():
     cli = argparse.ArgumentParser(description=__doc__)
     cli.add_argument("--shared", type=pathlib.Path, required=True, help="a folder with zoo/, models/ and data/, as far as the stages need them")
@@ -175,7 +129,7 @@ def main():
     cli.add_argument("--nodes", help="node tests whose name matches")
     cli.add_argument("--node-seconds", type=float, default=200)
     cli.add_argument("--minutes", type=float, default=9)
-    cli.add_argument("--stages", default="doctor,nodes,zoo,free,models,speed")
+    cli.add_argument("--stages", default="doctor,nodes,zoo,models,speed")
     cli.add_argument("--compute-sanitizer", default="compute-sanitizer", help="the program, for the stage `sanitizer`")
     cli.add_argument("--sanitize", default="matmul|conv|softmax|norm|reduce|attention|gather|scatter|topk|pool|resize|lstm|gru|cumsum|transpose|concat|split|pad|where|add",
                      help="node tests of that stage")
@@ -195,7 +149,9 @@ def main():
     if shutil.which("nvidia-smi"):
         smi = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
         report["gpu"] = subprocess.run(smi, capture_output=True, text=True).stdout.strip()
-    for stage in options.stages.split(","):
+    stages = options.stages.split(",")
+    cases = gpu_models.Cases(options, work, [s for s in stages if s in ("zoo", "models")])
+    for stage in stages:
         begin = time.monotonic()
         with open(options.out / f"{stage}.log", "w") as log:
             if stage == "doctor":
@@ -204,8 +160,8 @@ def main():
             elif stage == "nodes":
                 report[stage] = node_tests(options, clock, log, work / "nodes")
                 print({k: v for k, v in report[stage].items() if k != "wrong"}, flush=True)
-            elif stage in ("zoo", "free", "models"):
-                report[stage] = check_networks(stage, options, clock, log, work)
+            elif stage in cases:
+                report[stage] = check_networks(options, clock, log, cases[stage])
                 for precision, found in report[stage].items():
                     good = sum(v.startswith("ok") for v in found.values())
                     print(f"{stage} {precision}: {good} of {len(found)}", flush=True)
@@ -216,10 +172,11 @@ def main():
                 report[stage] = sanitizer(options, clock, log, work)
                 print(report[stage], flush=True)
             elif stage == "speed":
-                report[stage] = speed(options, clock, log)
-                print("geometric mean of speedups:", report[stage]["geometric_mean"], flush=True)
+                report[stage] = gpu_speed.measure(BIN / "tenon", options, lambda command: run(command, clock, log), clock.left, work / "engines")
+                print({k: v for k, v in report[stage].items() if k != "models"}, flush=True)
         report.setdefault("seconds", {})[stage] = round(time.monotonic() - begin, 1)
         (options.out / "gpu.json").write_text(json.dumps(report, indent=1))
+    cases.pool.shutdown(wait=False, cancel_futures=True)
 
 
 if __name__ == "__main__":

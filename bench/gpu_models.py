@@ -3,6 +3,7 @@ their stored data, decisions on real images, and engines whose batch and sequenc
 layout, run by tenon_node_runner.
 """
 import concurrent.futures
+import multiprocessing
 import os
 import pathlib
 import re
@@ -31,7 +32,9 @@ def case(folder, model, feeds):
         return folder
     half = folder.with_suffix(".part")
     half.mkdir(parents=True, exist_ok=True)
-    session = onnxruntime.InferenceSession(inputs.for_onnxruntime(model), providers=["CPUExecutionProvider"])
+    how = onnxruntime.SessionOptions()
+    how.intra_op_num_threads = 2  # several cases are made at once
+    session = onnxruntime.InferenceSession(inputs.for_onnxruntime(model), how, providers=["CPUExecutionProvider"])
     k = 0
     for feed in feeds:
         try:
@@ -47,16 +50,11 @@ def case(folder, model, feeds):
     return folder
 
 
-def zoo_case(stripped, work, batch=1):
-    path = inputs.materialized(stripped)
-    return case(work / f"{stripped.stem}-{batch}", path, [inputs.Inputs(path, free_dim=128).draw(batch)])
-
-
-def free_case(stripped, work):
+def zoo_case(stripped, work):
     """One engine for batches of 1, 3 and 8 and, where sequences are free, three lengths."""
     path = inputs.materialized(stripped)
     feeds = [inputs.Inputs(path, free_dim=length).draw(batch, seed=batch) for batch, length in ((1, 128), (3, 17), (8, 64))]
-    return case(work / f"{stripped.stem}-free", path, feeds)
+    return [case(work / stripped.stem, path, feeds)]
 
 
 def model_cases(model, work):
@@ -79,39 +77,50 @@ def decision_case(shared, work, k):
     model = shared / "models" / name / "model.onnx"
     seen, _ = data(shared)
     [given] = inputs.Inputs(model).names
-    return case(work / f"{name}-decides-{k}", model, [{given: batch} for batch in np.split(seen, len(seen) // at_once)])
+    return [case(work / f"{name}-decides-{k}", model, [{given: batch} for batch in np.split(seen, len(seen) // at_once)])]
 
 
 def tolerance_of(folder, precision):
-    name = re.sub(r"(-\d+|-free|-stored|-decides-\d+)$", "", folder.name)
+    name = re.sub(r"(-\d+|-stored|-decides-\d+)$", "", folder.name)
     return max(TOLERANCE[precision], inputs.MODEL_TOLERANCE.get(name, 0))
 
 
-def prepare(options, work, stage):
-    """[(folder, whether only its decisions count)] of a stage: "zoo", "free" or "models"."""
-    wanted = [p for p in sorted(options.shared.glob("models/*/model.onnx")) if p.parent.name != REFUSED and options.wanted(p.parent.name)]
-    jobs = {
-        "zoo": [(zoo_case, (p, work), False) for p in options.graphs()],
-        "free": [(free_case, (p, work), False) for p in options.graphs()],
-        "models": [(model_cases, (p, work), False) for p in wanted]
-        + [(decision_case, (options.shared, work, k), True) for k, c in enumerate(decisions.CLASSIFIERS) if options.wanted(c[0])],
-    }[stage]
-    with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        made = [(pool.submit(job, *arguments), decides) for job, arguments, decides in jobs]
-    folders = [(future.result(), decides) for future, decides in made]
-    return [(f, decides) for found, decides in folders for f in (found if isinstance(found, list) else [found])]
+class Cases:
+    """The cases of the stages "zoo" and "models", made by processes in the background from the start on: ONNX Runtime's answers
+    are the host's work, while the GPU has its own."""
+
+    def __init__(self, options, work, stages):
+        self.pool = concurrent.futures.ProcessPoolExecutor(max(1, (os.cpu_count() or 2) // 2), multiprocessing.get_context("fork"))
+        self.made = {stage: [] for stage in stages}
+        for stage, folders in self.made.items():
+            wanted = [p for p in sorted(options.shared.glob("models/*/model.onnx")) if p.parent.name != REFUSED and options.wanted(p.parent.name)]
+            jobs = [(zoo_case, (p, work / stage), False, p.stat().st_size) for p in options.graphs()] if stage == "zoo" else [
+                *((model_cases, (p, work / stage), False, p.stat().st_size) for p in wanted),
+                *((decision_case, (options.shared, work / stage, k), True, 1e9) for k, c in enumerate(decisions.CLASSIFIERS) if options.wanted(c[0]))]
+            # The longest first: large graphs, and many images.
+            for job, arguments, decides, _ in sorted(jobs, key=lambda j: -j[3]):
+                folders.append((self.pool.submit(job, *arguments), decides))
+
+    def __contains__(self, stage):
+        return stage in self.made
+
+    def __getitem__(self, stage):
+        """[(folder, whether only its decisions count)], as they are ready."""
+        for made, decides in self.made[stage]:
+            yield from ((folder, decides) for folder in made.result())
 
 
-def check(options, work, stage, run_cases):
+def check(options, cases, run_cases):
     """{precision: {case: "ok" or what was wrong}}; `run_cases(arguments, folder)` gives such a dict for one folder."""
-    cases, found = prepare(options, work, stage), {p: {} for p in options.precisions}
+    found = {p: {} for p in options.precisions}
 
-    def one(task):
-        precision, (folder, decides) = task
+    def one(precision, folder, decides):
         how = ["--decisions"] if decides else []
         return precision, run_cases(["--precision", precision, "--largest", tolerance_of(folder, precision), *how], folder)
 
-    with concurrent.futures.ThreadPoolExecutor(max(1, os.cpu_count() // 2)) as pool:
-        for precision, answers in pool.map(one, [(p, c) for p in options.precisions for c in cases]):
+    with concurrent.futures.ThreadPoolExecutor(max(1, (os.cpu_count() or 2) * 3 // 4)) as pool:
+        asked = [pool.submit(one, precision, *c) for c in cases for precision in options.precisions]
+        for answer in asked:
+            precision, answers = answer.result()
             found[precision].update(answers)
     return found

@@ -85,10 +85,27 @@ def graphed(run):
     return graph.replay
 
 
-def measure(name, batch):
-    """Times and memory of each form; memory is the most that tensors took, weights included, the driver's own left out."""
-    module, make = network(name)
-    module = module.half().cuda().eval()
+def widened(result):
+    """What a network gave, fp16 as float32: the type that the exported graph's results have."""
+    if torch.is_tensor(result):
+        return result.float() if result.is_floating_point() else result
+    if isinstance(result, dict):
+        return [widened(x) for x in result.values()]
+    return [widened(x) for x in result] if isinstance(result, (list, tuple)) else result
+
+
+def peak_mib(run):
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    run()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() / 2**20
+
+
+def measure(name, module, make, batch):
+    """Times and memory of each form; memory is the most that tensors took, weights included, the driver's own left out.
+    `float32_results_mib` is eager mode's where results are handed over in float32, as the exported graph's are."""
+    module = module.cuda().half().eval()
     inputs = make(batch)
     out = {"model": name, "batch": batch, "ms": {}, "memory_mib": {}}
 
@@ -107,6 +124,8 @@ def measure(name, batch):
                 inputs = {k: x.to(memory_format=torch.channels_last) for k, x in inputs.items()}
             run = lambda: module(*(x for k, x in inputs.items() if not k), **{k: x for k, x in inputs.items() if k})
             add(form, run)
+            if form == "eager":
+                out["float32_results_mib"] = peak_mib(lambda: widened(run()))
             try:
                 add(form + "+graph", graphed(run))
             except RuntimeError as e:
@@ -122,19 +141,54 @@ def gemm(n, dtype=torch.bfloat16):
     return {"gemm": n, "ms": ms, "tflops": 2 * n**3 / ms / 1e9}
 
 
-def task(name, number):
+def say(name, number, work):
     try:
-        found = gemm(number) if name == "gemm" else measure(name, number)
+        found = work()
     except Exception as e:  # one network that this PyTorch cannot make must not lose the others
         found = {"model": name, "batch": number, "error": f"{type(e).__name__}: {str(e)[:200]}"}
     print(json.dumps(found), flush=True)
 
 
-if __name__ == "__main__":
-    import torchvision.models  # noqa: F401 before forking, so that it is loaded once
-    # A process for each network: what one leaves on the GPU would count as the next one's.
-    processes = multiprocessing.get_context("fork")
-    for name, number in (t.split(":") for t in sys.argv[1:]):
-        child = processes.Process(target=task, args=(name, int(number)))
+def serve(name, numbers, ready, turn, processes):
+    """One network's process: makes it on the host while the others make theirs, then measures when it is its turn, each batch
+    in a process of its own: what one leaves on the GPU would count as the next one's."""
+    torch.set_num_threads(1)  # a pool of threads would not outlive the fork below
+    made = None
+    if name != "gemm":
+        try:
+            made = network(name)
+        except Exception as e:
+            made = e
+    ready.release()
+    turn.acquire()
+    for number in numbers:
+        def work():
+            if isinstance(made, Exception):
+                raise made
+            return gemm(number) if made is None else measure(name, *made, number)
+        child = processes.Process(target=say, args=(name, number, work))
         child.start()
         child.join()
+
+
+def main():
+    import torchvision.models  # noqa: F401 before forking, so that it is loaded once
+    processes = multiprocessing.get_context("fork")
+    batches = {}
+    for name, number in (t.split(":") for t in sys.argv[1:]):
+        batches.setdefault(name, []).append(int(number))
+    ready, children = processes.Semaphore(0), []
+    for name, numbers in batches.items():
+        turn = processes.Semaphore(0)
+        child = processes.Process(target=serve, args=(name, numbers, ready, turn, processes))
+        child.start()
+        children.append((child, turn))
+    for _ in children:
+        ready.acquire()
+    for child, turn in children:
+        turn.release()
+        child.join()
+
+
+if __name__ == "__main__":
+    main()

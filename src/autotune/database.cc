@@ -1,15 +1,11 @@
 #include "autotune/database.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 
+#include "base/file_lock.h"
 #include "base/machine.h"
 #include "base/mapped_file.h"
 
@@ -122,29 +118,10 @@ Result<TuningDatabase> TuningDatabase::load(const std::string& path) {
   return parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
 }
 
-namespace {
-// Held while a file is read and written anew. A file of its own: the database itself is replaced.
-class FileLock {
- public:
-  explicit FileLock(const std::string& path) : fd_(open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
-    while (fd_ >= 0 && flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
-    }
-  }
-  ~FileLock() {
-    if (fd_ >= 0) close(fd_);
-  }
-  bool held() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-}  // namespace
-
 Result<TuningDatabase> TuningDatabase::save_into(const std::string& path) const {
-  std::error_code error;
-  if (const auto folder = std::filesystem::path(path).parent_path(); !folder.empty()) std::filesystem::create_directories(folder, error);
-  FileLock lock(path);
-  if (!lock.held()) return Status(Code::io, cat("cannot lock '", escape(path), ".lock': ", std::strerror(errno)), "name another file with --tuning-db");
+  // Held while a file is read and written anew. A file of its own: the database itself is replaced.
+  FileLock lock(path + ".lock");
+  if (!lock.wait()) return Status(Code::io, cat("cannot lock '", escape(path), ".lock': ", std::strerror(errno)), "name another file with --tuning-db");
   TuningDatabase all = TRY(load(path));
   all.entries_.insert(entries_.begin(), entries_.end());
   TRY(write_file_atomically(path, all.to_text()));

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "autotune/measure.h"
+#include "base/file_lock.h"
 #include "base/machine.h"
 #include "engine/engine_file.h"
 #include "lowering/signature.h"
@@ -218,13 +220,30 @@ class Tuning {
         runnable.push_back(&*images[i]);
         tactics.push_back(of_job[i].second);
       }
-      if (!runnable.empty() && !out_of_time() && c->machine->device) measure_one(*c, runnable, tactics);
+      if (!runnable.empty() && !out_of_time() && c->machine->device) {
+        const FileLock alone = TRY(wait_for_turn(*c, done));
+        measure_one(*c, runnable, tactics);
+      }
       ++done;
       if (!c->any_open()) ++report_.measured;
       else if (out_of_time()) ++report_.over_budget;
       TRY(tell(done));
     }
     return {};
+  }
+
+  // Builds that measure on one device at once would measure each other: they take turns, and the budget waits.
+  Result<FileLock> wait_for_turn(const Choice& c, int64_t done) {
+    const std::string folder = cache_folder();
+    if (folder.empty() || c.machine->device->memory() == kHostMemory) return FileLock();
+    FileLock turn(cat(folder, "/measuring-", c.target.substr(0, c.target.find(':')), "-", options_.ordinal, ".lock"));
+    while (turn.usable() && !turn.try_now()) {
+      const Clock::time_point asked = Clock::now();
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      TRY(tell(done));
+      begin_ += Clock::now() - asked;
+    }
+    return turn;
   }
 
   void measure_one(Choice& c, const std::vector<const KernelImage*>& images, const std::vector<Tactic*>& tactics) {
@@ -274,7 +293,7 @@ class Tuning {
   const TuneOptions& options_;
   TuneReport& report_;
   const TuneWatch& watch_;
-  const Clock::time_point begin_ = Clock::now();
+  Clock::time_point begin_ = Clock::now();  // later by what was waited for other builds
   TuningDatabase known_, fresh_;  // as found; measured by this build
   std::map<std::string, Machine> machines_;  // by target
   std::vector<Choice> choices_;

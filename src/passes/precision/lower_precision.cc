@@ -23,15 +23,13 @@ class LowerPrecision {
 
   Result<Graph> run() {
     add_rounding_needs();
-    add_result_needs();
+    decide();
     std::vector<Node> nodes = std::move(g_.nodes);
     g_.nodes.clear();
     for (size_t n = 0; n < nodes.size(); ++n) {
       Node& node = nodes[n];
-      if (takes_low(node)) {
-        if (needs_.nodes[n]) report(node, needs_.nodes[n]);
-        else lower(node, needs_.saturates[n]);
-      }
+      if (moves_[n]) lower(node, needs_.saturates[n]);
+      else if (needs_.nodes[n] && takes_low(node)) report(node, needs_.nodes[n]);
       for (ValueId& v : node.inputs) {
         if (v == kNoValue || !low_of_.contains(v) || g_.info(v).dtype != DType::f32) continue;
         if (!made_.contains(v)) restore(v);
@@ -78,17 +76,22 @@ class LowerPrecision {
     add_measured_needs(rounding_(g_, candidates), needs_.nodes);
   }
 
-  // The rule `result`: what only grows its input, for readers of float32, is cheaper there: the Cast has less to do in front.
-  void add_result_needs() {
+  // Which nodes move to the low type, from the last to the first: what only hands on its input, or makes it larger, and is read in
+  // float32 alone, would round for nothing. That is the rule `result` where there is work to do.
+  void decide() {
     const Uses uses(g_);
-    const auto stays = [&](int user) { return needs_.nodes[size_t(user)] || !takes_low(g_.nodes[size_t(user)]); };
+    moves_.assign(g_.nodes.size(), false);
     for (size_t n = g_.nodes.size(); n-- > 0;) {
       const Node& node = g_.nodes[n];
-      if (!is_op(node, "Resize") || needs_.nodes[n] || !takes_low(node)) continue;
-      const ValueId y = node.outputs[0];
-      const std::vector<int>& users = uses.of(y);
-      if (!std::all_of(users.begin(), users.end(), stays) || guess_bytes(g_.info(y)) <= guess_bytes(g_.info(node.inputs[0]))) continue;
-      needs_.nodes[n] = {"result", "its result, larger than its input, is read in float32"};
+      if (needs_.nodes[n] || !takes_low(node)) continue;
+      const bool read_low = std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) {
+        return v != kNoValue && std::any_of(uses.of(v).begin(), uses.of(v).end(), [&](int user) { return moves_[size_t(user)]; });
+      });
+      if (node.op->view && !read_low) continue;
+      if (is_op(node, "Resize") && !read_low && guess_bytes(g_.info(node.outputs[0])) > guess_bytes(g_.info(node.inputs[0])))
+        needs_.nodes[n] = {"result", "its result, larger than its input, is read in float32"};
+      else
+        moves_[n] = true;
     }
   }
 
@@ -184,6 +187,7 @@ class LowerPrecision {
   Graph g_;
   const DType low_;
   FloatNeeds needs_;
+  std::vector<bool> moves_;  // by node of the given graph
   const std::function<void(const KeptFloat&)> kept_;
   const decltype(PassOptions::rounding) rounding_;
   std::map<ValueId, ValueId> low_of_;  // float32 value -> its low form

@@ -1,3 +1,4 @@
+#include "passes/known.h"
 #include "passes/pass_test.h"
 
 namespace tenon {
@@ -75,6 +76,25 @@ TEST(LowerPrecision, WhatGrowsForFloatReadersStays) {
   EXPECT_EQ(ops("[1.0, 1.0, 2.0, 2.0]", "%y = Resize(%c, _, %s)"), "Cast Conv Cast Resize");
   EXPECT_EQ(ops("[1.0, 1.0, 0.5, 0.5]", "%y = Resize(%c, _, %s)"), "Cast Conv Resize Cast");
   EXPECT_EQ(ops("[1.0, 1.0, 2.0, 2.0]", "%r = Resize(%c, _, %s) %y = Relu(%r)"), "Cast Conv Resize Relu Cast");
+}
+
+// A view has no arithmetic to gain by, and would round what float32 nodes read.
+TEST(LowerPrecision, ViewsGoWithTheirReaders) {
+  PassOptions options;
+  options.pin_fp32 = {"Sin"};
+  constexpr const char* kText = R"(graph "g" (%x: f32[4, 1]) -> (%y, %z) {
+    const %shape: i64[2] = [2, 2]
+    %a = Squeeze(%x)
+    %s = Sin(%a)
+    %y = Reshape(%s, %shape)
+    %b = Squeeze(%x)
+    %z = Relu(%b)
+  })";
+  const Graph g = lowered(kText, options);
+  for (const Node& n : g.nodes)
+    if (is_op(n, "Sin") || is_op(n, "Reshape")) EXPECT_EQ(g.info(n.inputs[0]).dtype, DType::f32) << n.op->name;
+    else if (is_op(n, "Relu")) EXPECT_EQ(g.info(n.inputs[0]).dtype, DType::f16);
+  EXPECT_EQ(ops_of(g), "Squeeze Sin Reshape Cast Squeeze Relu Cast");
 }
 
 TEST(LowerPrecision, ScalesOfResizeStayFloat) {

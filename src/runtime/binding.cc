@@ -170,7 +170,7 @@ Status Executor::make_room_for_counts(Binding& b) {
   return {};
 }
 
-// Memory for roots of known shape that steps write. Those that are outputs stand in the outputs' buffers.
+// Memory for roots of known shape that steps write, and for scratch. Those that are outputs stand in the outputs' buffers.
 void Executor::plan_arenas(Binding& b) {
   const Graph& g = plan_.graph;
   for (size_t j = 0; j < g.outputs.size(); ++j) {
@@ -186,8 +186,15 @@ void Executor::plan_arenas(Binding& b) {
         roots.push_back(v);
         lifetimes.push_back({byte_size(g.values[v].info.dtype, num_elements(b.shape[v])), b.live.defined_at[v], b.live.last_use[v]});
       }
+    std::vector<size_t> steps;  // that want scratch, which lives as long as the step
+    for (size_t n = 0; n < b.steps.size(); ++n)
+      if (plan_.steps[n].place == p && b.steps[n].launch && b.steps[n].launch->scratch_bytes() > 0) {
+        steps.push_back(n);
+        lifetimes.push_back({b.steps[n].launch->scratch_bytes(), int(n), int(n)});
+      }
     b.memory[int(p)] = plan_memory(lifetimes);
     for (size_t k = 0; k < roots.size(); ++k) b.offset[roots[k]] = b.memory[int(p)].offsets[k];
+    for (size_t k = 0; k < steps.size(); ++k) b.steps[steps[k]].scratch = b.memory[int(p)].offsets[roots.size() + k];
   }
 }
 
@@ -282,8 +289,6 @@ Status Executor::bind_kernel(Binding& b, size_t n) {
   for (ValueId v : node.outputs)
     out.push_back(v == kNoValue ? TensorDesc{} : TensorDesc{g.info(v).dtype, b.shape[size_t(v)], nullptr, b.live.pitch[size_t(v)] * 8 / std::max(bits(g.info(v).dtype), 1)});
   bound.launch = TRY(step.kernel_ptr->bind(in, out, stream_of(step)));
-  int64_t& scratch = b.scratch[int(step.place)];
-  scratch = std::max(scratch, bound.launch->scratch_bytes());
   return {};
 }
 

@@ -13,6 +13,7 @@ namespace tenon {
 // A step ready to run with known shapes, or one whose shapes are only known when it is reached ("late").
 struct BoundStep {
   std::unique_ptr<Launch> launch;
+  int64_t scratch = 0;                         // where the launch's scratch lies in its place's arena
   std::vector<const void*> in;
   std::vector<void*> out;
   bool late = false;
@@ -35,7 +36,6 @@ struct Binding {
   std::vector<bool> uncounted;             // values of which the plan knows only how large they can be
   std::vector<BoundStep> steps;
   MemoryPlan memory[2];                    // by Place
-  int64_t scratch[2] = {0, 0};
   bool any_late = false;
 
   // What kernels have found whose results' size the data decides: on the device, and as brought back. Null where there are none.

@@ -26,9 +26,9 @@ Executor::Executor(const LoadedPlan& plan, Stream& stream, Stream& host) : plan_
 Executor::~Executor() { (void)stream_.synchronize(); }
 
 int64_t Executor::arena_bytes() const { return arena_[0] ? arena_[0]->size() : 0; }
-int64_t Executor::planned_peak() const { return bindings_.empty() ? 0 : bindings_.front()->memory[0].peak + bindings_.front()->scratch[0]; }
+int64_t Executor::planned_peak() const { return bindings_.empty() ? 0 : bindings_.front()->memory[0].peak; }
 int64_t Executor::planned_lower_bound() const {
-  return bindings_.empty() ? 0 : bindings_.front()->memory[0].lower_bound + bindings_.front()->scratch[0];
+  return bindings_.empty() ? 0 : bindings_.front()->memory[0].lower_bound;
 }
 
 Status Executor::prepare(const std::vector<Shape>& input_shapes) {
@@ -44,7 +44,7 @@ Result<MemoryUse> Executor::memory_for(const std::vector<Shape>& input_shapes, c
   TRY(prepare(input_shapes));
   const Binding& b = *bindings_.front();
   const auto arena = [&](Place p) {
-    const int64_t need = std::max<int64_t>(b.memory[int(p)].peak + b.scratch[int(p)], 64);
+    const int64_t need = std::max<int64_t>(b.memory[int(p)].peak, 64);
     return arena_[int(p)] ? std::max(need, arena_[int(p)]->size()) : need;
   };
   if (!plan_.split) return MemoryUse{0, arena(Place::device)};
@@ -149,7 +149,7 @@ Status Executor::choose_targets(const Binding& b, std::vector<Tensor>& outputs, 
 
 Status Executor::grow_arena(const Binding& b, Place p) {
   std::shared_ptr<Buffer>& arena = arena_[int(p)];
-  const int64_t need = b.memory[int(p)].peak + b.scratch[int(p)];
+  const int64_t need = b.memory[int(p)].peak;
   if (arena && arena->size() >= need) return {};
   if (p == Place::device && workspace_limit_ > 0 && need > workspace_limit_)
     return Status(Code::out_of_memory, cat("these shapes need ", human_bytes(uint64_t(need)), " of workspace, the limit is ",
@@ -277,8 +277,7 @@ Status Executor::run_step(Binding& b, size_t n, SymbolValues& symbols) {
     }
     for (const CopiedPart& p : parts) TRY(copy_part(step, p, s.out[0], s.in[p.input]));
     if (b.live.placed[n]) return {};
-    void* scratch = static_cast<char*>(arena_[int(step.place)]->data()) + b.memory[int(step.place)].peak;
-    return launch(b, n, scratch);
+    return launch(b, n, static_cast<char*>(arena_[int(step.place)]->data()) + s.scratch);
   })));
   if (timer_) TRY(end_timing(b, *step.node, symbols));
   return {};

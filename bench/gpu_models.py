@@ -34,6 +34,7 @@ def case(folder, model, feeds):
     half.mkdir(parents=True, exist_ok=True)
     how = onnxruntime.SessionOptions()
     how.intra_op_num_threads = 2  # several cases are made at once
+    how.log_severity_level = 3
     session = onnxruntime.InferenceSession(inputs.for_onnxruntime(model), how, providers=["CPUExecutionProvider"])
     k = 0
     for feed in feeds:
@@ -58,18 +59,14 @@ def zoo_case(stripped, work):
 
 
 def model_cases(model, work):
-    """A trained model: its stored data, and drawn data at batch 1 and, where it is free, 3."""
+    """A trained model: one engine for drawn data at batch 1 and, where it is free, 3, and for its stored data."""
     known, name = inputs.Inputs(model), model.parent.name
+    folder = case(work / name, model, [known.draw(b, seed=b) for b in ([1, 3] if known.batch_is_free() else [1])])
     stored = model.parent / "test_data_set_0"
-    found = [case(work / f"{name}-{b}", model, [known.draw(b, seed=b)]) for b in ([1, 3] if known.batch_is_free() else [1])]
-    if stored.is_dir():
-        folder = work / f"{name}-stored"
-        folder.mkdir(parents=True, exist_ok=True)
-        for link, target in (("model.onnx", model), ("test_data_set_0", stored)):
-            if not (folder / link).exists():
-                (folder / link).symlink_to(target.resolve())
-        found.append(folder)
-    return found
+    sets = sorted(folder.glob("test_data_set_*"))
+    if stored.is_dir() and not any(s.is_symlink() for s in sets):
+        (folder / f"test_data_set_{len(sets)}").symlink_to(stored.resolve())
+    return [folder]
 
 
 def decision_case(shared, work, k):
@@ -81,7 +78,7 @@ def decision_case(shared, work, k):
 
 
 def tolerance_of(folder, precision):
-    name = re.sub(r"(-\d+|-stored|-decides-\d+)$", "", folder.name)
+    name = re.sub(r"-decides-\d+$", "", folder.name)
     return max(TOLERANCE[precision], inputs.MODEL_TOLERANCE.get(name, 0))
 
 

@@ -52,7 +52,7 @@ def network(name):
     raise KeyError(f"no PyTorch twin of {name}")
 
 
-def median_ms(run, seconds=0.4):
+def median_ms(run, seconds=0.3):
     """Median milliseconds of `run` by CUDA events, over about `seconds`."""
     for _ in range(3):
         run()

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 import gpu_models
 import inputs
 
-AT_ONCE = 4  # builds; each of them compiles on several cores
+AT_ONCE = 6  # builds; each of them compiles on several cores
 
 
 def arguments(path, batch):
@@ -56,7 +56,7 @@ def agreement(tenon, engine, case, run):
 
 
 def time_engine(tenon, engine, run):
-    code, out = run([tenon, "bench", engine, "--duration", "0.5s", "--json"])
+    code, out = run([tenon, "bench", engine, "--warmup", "0.2s", "--duration", "0.4s", "--json"])
     if code != 0:
         return {"error": f"bench: exit {code}"}
     report = json.loads(out)

@@ -17,6 +17,7 @@
 #include "passes/fusion/find_attention.h"
 #include "passes/fusion/find_gelu.h"
 #include "passes/fusion/find_norms.h"
+#include "passes/fusion/find_rotary.h"
 #include "passes/fusion/fold_pads.h"
 #include "passes/fusion/fold_scales.h"
 #include "passes/fusion/fuse_anchor.h"
@@ -40,6 +41,7 @@ const std::vector<Pass>& all_passes() {
       {"find_attention", "recognises Attention spelled out", find_attention},
       {"find_gelu", "recognises Gelu spelled out", find_gelu},
       {"find_norms", "recognises LayerNormalization and RMSNormalization spelled out", find_norms},
+      {"find_rotary", "recognises rotary position embedding spelled out", find_rotary},
       {"fold_constants", "runs nodes on constants at build time", fold_constants},
       {"fold_late_shapes", "the same as fold_shapes with sizes that the data decides", fold_late_shapes},
       {"fold_pads", "Pad goes into Conv and AveragePool", fold_pads},
@@ -135,6 +137,7 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   TRY(pass("reshapes"));
   TRY(pass("fold_scales"));
   TRY(pass("common_subexpressions"));
+  TRY(pass("find_rotary"));
   // Anchors choose first: an elementwise node costs nothing behind a product, and a pass over memory elsewhere.
   TRY(pass("fuse_anchor"));
   TRY(pass("fuse_pointwise"));

@@ -1,6 +1,8 @@
 // Kernels that move elements, on an emulated GPU. They go by the size of an element, so types stand for
 // sizes.
 #include "cuda_emulator/family_check.h"
+#include "ir/text.h"
+#include "passes/pipeline.h"
 
 namespace tenon::emulator {
 namespace {
@@ -189,6 +191,31 @@ TEST(CudaRearrange, ByCoordinates) {
       "reverse_sequence",
       "(%x: u8[2, 5], %l: i64[2]) -> (%y) { %y = ReverseSequence(%x, %l) {batch_axis=0, time_axis=1} }", {""},
       {{}}, {integers(DType::u8, {2, 5}, 0, 99), Tensor::of_ints({5, 0})});
+}
+
+// What find_rotary makes; angles broadcast over heads, or over tokens too, and of another type.
+TEST(EmulatedFamilies, Rotations) {
+  const auto check = [](const std::string& angles, const std::string& text, std::initializer_list<const char*> types, std::vector<Sizes> sizes) {
+    for (const char* type : types) {
+      std::string whole = cat("graph \"m\" (%x: $T[b, s, 3, 24], ", angles, ") -> (%y) {\n", text, "\n}");
+      for (size_t at; (at = whole.find("$T")) != std::string::npos;) whole.replace(at, 2, type);
+      Graph g = *run_pass(*find_pass("find_rotary"), *parse(whole), {});
+      ASSERT_EQ(g.nodes.size(), 1u) << whole;
+      AgreeOptions options;
+      options.kernel = "rotation.*";
+      options.sizes = sizes;
+      EXPECT_TRUE(agrees_on_emulator(g, options)) << whole;
+    }
+  };
+  const std::string text = R"(
+    %low, %high = Split(%x) {axis=3, num_outputs=2}
+    %n = Neg(%high)
+    %r = Concat(%n, %low) {axis=3}
+    %b = Mul(%r, %sin)
+    %a = Mul(%x, %cos)
+    %y = Add(%a, %b))";
+  check("%cos: $T[1, s, 1, 24], %sin: $T[b, s, 1, 24]", text, {"f32", "f16", "bf16", "f64"}, {{{"b", 2}, {"s", 7}}, {{"b", 1}, {"s", 1}}, {{"b", 0}, {"s", 3}}});
+  check("%cos: $T[24], %sin: $T[3, 24]", text, {"f32", "f16"}, {{{"b", 3}, {"s", 2}}});
 }
 
 }  // namespace

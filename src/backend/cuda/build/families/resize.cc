@@ -197,7 +197,8 @@ static Result<std::vector<Axis>> axes_of(const KernelRequest& r, const OperandDi
   return axes;
 }
 
-// `vec` neighbours of the last dimension move together; nothing where that dimension changes too.
+// `vec` neighbours of the last dimension move together; nothing where that dimension changes too. With `vec` 1, a thread has `run`
+// neighbours in turn, which share what the other dimensions need, and are stored at once.
 static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) {
   const DType t = type_of(r, 0);
   const ResizeMode mode = TRY(resize_mode(r.node.attrs));
@@ -215,9 +216,10 @@ static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) 
   const std::string type = copies ? unit_type(bytes) : device_type(t), acc = copies            ? type
                                                                              : t == DType::f64 ? "double"
                                                                                                : "float";
+  const int run = vec > 1 || y.empty() ? 1 : power_of_two_in(y.back(), std::min(4, 16 / std::max(copies ? bytes : bits(t) / 8, 1)));
   SymShape loop = y;
-  if (!loop.empty()) loop.back() = floor_div(loop.back(), Dim(vec));
-  Holes h{{"T", type}, {"A", acc}, {"VEC", cat(vec)}};
+  if (!loop.empty()) loop.back() = floor_div(loop.back(), Dim(vec * run));
+  Holes h{{"T", type}, {"A", acc}, {"VEC", cat(vec)}, {"RUN", cat(run)}};
   h["X"] = k.input(0, cat("const ", type, "*"));
   h["Y"] = k.output(0, type + "*");
   h["TOTAL"] = unsigned_size(k, product(loop));
@@ -226,6 +228,9 @@ static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) 
   if (vec > 1) {
     h["SPLIT"] += cat("const unsigned channel = ", at.back(), " * ", vec, "u;\n");
     at.back() = "channel";
+  } else if (run > 1) {
+    h["SPLIT"] += cat("const unsigned first = ", at.back(), " * ", run, "u;\n");
+    at.back() = "column";
   }
   const std::vector<Axis> axes =
       TRY(axes_of(r, dims, mode, program, k, t == DType::f64 ? DType::f64 : DType::f32, at));
@@ -235,11 +240,11 @@ static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) 
 
   SymShape strides = sym_row_major_strides(x), fixed = strides;
   std::string loops, close, place = "base", weight = acc + "(1)", inside;
-  h["PROLOGUE"] = "";
+  h["PROLOGUE"] = h["EACH"] = "";
   for (const Axis& a : axes) {
     const std::string d = cat(a.dim);
     fixed[a.dim] = 0;
-    h["PROLOGUE"] += a.prologue;
+    h[run > 1 && a.dim + 1 == y.size() ? "EACH" : "PROLOGUE"] += a.prologue;
     if (a.taps > 1)
       loops += cat(a.taps <= 4 ? "UNROLL\n" : "", "for (int a", d, " = 0; a", d, " < ", a.taps, "; ++a", d,
                    ") {\n");
@@ -256,14 +261,17 @@ static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) 
   }
   h["BASE"] = offset_of(k, at, fixed);
   h["LOOPS"] = loops, h["CLOSE"] = close, h["PLACE"] = place;
+  h["BEGIN"] = run == 1 ? "" : fill("Vec<$T, $RUN> results;\nUNROLL\nfor (int q = 0; q < $RUN; ++q) {\nconst unsigned column = first + q;\n$EACH", h);
+  h["END"] = run == 1 ? "" : fill("}\nstore_vec<$RUN>($Y + i * $RUNu, results);\n", h);
   if (copies) {
+    h["STORE"] = run == 1 ? fill("store_vec<$VEC>($Y + i * $VECu, load_vec<$VEC>($X + ($PLACE)));", h) : fill("results.v[q] = $X[$PLACE];", h);
     k.body = fill(R"(const unsigned i = blockIdx.x * 256u + threadIdx.x;
 if (i >= $TOTAL) return;
-$SPLIT$PROLOGUE
+$SPLIT$PROLOGUE$BEGIN
 const unsigned base = $BASE;
 $LOOPS
-store_vec<$VEC>($Y + i * $VECu, load_vec<$VEC>($X + ($PLACE)));
-$CLOSE)",
+$STORE
+$CLOSE$END)",
                   h);
   } else {
     h["W"] = loaded(t, acc, "v.v[j]");
@@ -274,9 +282,10 @@ $CLOSE)",
                                      acc == "double" ? double_literal(mode.extrapolation)
                                                      : float_literal(mode.extrapolation),
                                      ";\n");
+    h["STORE"] = run == 1 ? fill("store_vec<$VEC>($Y + i * $VECu, result);", h) : "results.v[q] = result.v[0];";
     k.body = fill(R"(const unsigned i = blockIdx.x * 256u + threadIdx.x;
 if (i >= $TOTAL) return;
-$SPLIT$PROLOGUE
+$SPLIT$PROLOGUE$BEGIN
 const unsigned base = $BASE;
 $A acc[$VEC];
 bool outside = false;
@@ -294,8 +303,8 @@ $ELSE
 Vec<$T, $VEC> result;
 UNROLL
 for (int j = 0; j < $VEC; ++j) result.v[j] = narrow<$T>(acc[j]);
-store_vec<$VEC>($Y + i * $VECu, result);
-)",
+$STORE
+$END)",
                   h);
   }
   program.variant =

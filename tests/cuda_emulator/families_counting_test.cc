@@ -99,7 +99,7 @@ TEST(CudaNms, SizesThresholdsAndClasses) {
   for (int64_t n : {0, 1, 63, 64, 65, 300})
     for (bool center : {false, true}) expect_nms("nms", draw(1, 2, n, center), 1000, 0.4, 0.2, center);
   const Boxes b = draw(2, 3, 130, false);
-  for (int64_t most : {0, 1, 5, 64, 1000}) expect_nms("nms", b, most, 0.5, -1);
+  for (int64_t most : {-3, 0, 1, 5, 64, 1000}) expect_nms("nms", b, most, 0.5, -1);
   for (double iou : {0.0, 0.3, 1.0}) expect_nms("nms", b, 50, iou, 0.1);
   expect_nms("nms", b, 50, 0.5, 2);  // none
   expect_nms("nms", draw(0, 3, 5, false), 50, 0.5, 0.1);

@@ -15,7 +15,7 @@ Status damaged(const std::string& what) { return Status(Code::data_loss, what, "
 
 // ---- symbols -----------------------------------------------------------------------------------------------------
 
-// Values of the symbols i0_2, o0_1 and v1_3 for concrete operands.
+// Values of the symbols i0_2, o0_1, v1_3 and u1_3 for concrete operands.
 class Symbols {
  public:
   Symbols(std::span<const TensorDesc> in, std::span<const TensorDesc> out) : in_(in), out_(out) {}
@@ -44,8 +44,9 @@ class Symbols {
       if (size_t(element) >= d.shape.size()) return std::nullopt;
       return d.shape[size_t(element)];
     }
-    if (s[0] != 'v' || !d.value || element >= num_elements(d.shape)) return std::nullopt;
-    return load_int(d.dtype, d.value, element);
+    if ((s[0] != 'v' && s[0] != 'u') || !d.value || element >= num_elements(d.shape)) return std::nullopt;
+    const int64_t v = load_int(d.dtype, d.value, element);
+    return s[0] == 'u' ? std::max<int64_t>(v, 0) : v;
   }
   std::span<const TensorDesc> in_, out_;
 };

@@ -49,7 +49,7 @@ class Nms {
     if (const auto known = constant_ints(r_, 2))
       most = (*known)[0];
     else if (present(r_, 2))
-      most = Dim::symbol("v2_0"), p_.recipe.value_inputs = 1u << 2;
+      most = Dim::symbol("u2_0"), p_.recipe.value_inputs = 1u << 2;
     cap_ = min(max(Dim(0), most), n_);
     p_.recipe.most = lists_ * cap_;
     p_.recipe.results = {{Dim::symbol("count"), 3}};

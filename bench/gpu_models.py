@@ -30,7 +30,7 @@ def case(folder, model, feeds):
     """A folder for a model and several sets of inputs, with ONNX Runtime's answers."""
     if folder.is_dir():
         return folder
-    half = folder.with_suffix(".part")
+    half = folder.with_name(folder.name + ".part")
     half.mkdir(parents=True, exist_ok=True)
     how = onnxruntime.SessionOptions()
     how.intra_op_num_threads = 2  # several cases are made at once

@@ -14,6 +14,7 @@ struct Axis {
   size_t dim;
   int taps = 1;
   std::string prologue;  // statements
+  bool whole = false;    // of the last axis: the prologue is for all outputs of a thread, number q of them is meant by the texts
   std::string place, weight;
 };
 }  // namespace
@@ -28,8 +29,9 @@ static bool keeps(const std::vector<Taps>& table, int64_t in) {
 }
 
 // Absent taps get weight 0; an output outside of the input has place -1.
+// `run` > 1: for that many outputs behind each other, from `first` on, whose entries are read at once.
 static Status add_table(Program& program, KernelWriter& k, Axis& axis, const std::vector<Taps>& table,
-                        bool weighted, DType weights, const std::string& o) {
+                        bool weighted, DType weights, const std::string& o, int run) {
   for (const Taps& t : table) axis.taps = std::max(axis.taps, int(t.size()));
   const int64_t n = int64_t(table.size()) * axis.taps;
   Tensor places = TRY(Tensor::allocate(DType::i32, {n})), factors = TRY(Tensor::allocate(weights, {n}));
@@ -40,14 +42,26 @@ static Status add_table(Program& program, KernelWriter& k, Axis& axis, const std
       places.set_int(at, t.empty() ? -1 : t[std::min(size_t(j), t.size() - 1)].index);
       factors.set(at, size_t(j) < t.size() ? t[size_t(j)].weight : 0);
     }
-  const std::string a = axis.taps == 1 ? o : cat(o, " * ", axis.taps, "u + a", axis.dim);
-  axis.place = cat(k.data(int(program.data.size()), "const int*"), "[", a, "]");
-  program.data.push_back(places);
-  if (!weighted) return {};
-  axis.weight =
-      cat(k.data(int(program.data.size()), weights == DType::f64 ? "const double*" : "const float*"), "[", a,
-          "]");
-  program.data.push_back(factors);
+  constexpr int kMostEntries = 16;  // in registers
+  axis.whole = run > 1 && run * axis.taps <= kMostEntries;
+  // The text for tap a of an output in a table of `type`.
+  const auto add = [&](const Tensor& t, const std::string& type, const std::string& name) {
+    const std::string from = k.data(int(program.data.size()), cat("const ", type, "*"));
+    program.data.push_back(t);
+    if (!axis.whole) return cat(from, "[", axis.taps == 1 ? o : cat(o, " * ", axis.taps, "u + a", axis.dim), "]");
+    const int entries = run * axis.taps, vec = power_of_two_in(Dim(entries), 128 / bits(t.dtype()));
+    axis.prologue += fill(R"($T $NAME[$N];
+UNROLL
+for (int j = 0; j < $N; j += $VEC) {
+  const Vec<$T, $VEC> some = load_vec<$VEC>($FROM + first * $TAPSu + j);
+  UNROLL
+  for (int e = 0; e < $VEC; ++e) $NAME[j + e] = some.v[e];
+}
+)", {{"T", type}, {"NAME", name}, {"N", cat(entries)}, {"VEC", cat(vec)}, {"FROM", from}, {"TAPS", cat(axis.taps)}});
+    return cat(name, "[q", axis.taps == 1 ? "" : cat(" * ", axis.taps, " + a", axis.dim), "]");
+  };
+  axis.place = add(places, "int", cat("place", axis.dim));
+  if (weighted) axis.weight = add(factors, weights == DType::f64 ? "double" : "float", cat("weight", axis.dim));
   return {};
 }
 
@@ -153,7 +167,7 @@ static std::vector<double> constants(const KernelRequest& r, size_t i) {
 
 static Result<std::vector<Axis>> axes_of(const KernelRequest& r, const OperandDims& dims,
                                          const ResizeMode& mode, Program& program, KernelWriter& k,
-                                         DType weights, const std::vector<std::string>& at) {
+                                         DType weights, const std::vector<std::string>& at, int run) {
   const SymShape &x = dims.in(0), &y = dims.out(0);
   const std::vector<double> scales = constants(r, 2), roi = constants(r, 1);
   const bool weighted = mode.kind != ResizeMode::nearest,
@@ -170,8 +184,8 @@ static Result<std::vector<Axis>> axes_of(const KernelRequest& r, const OperandDi
       for (Taps& taps : table)
         if (taps.size() > 1) std::erase_if(taps, [](const Tap& t) { return t.weight == 0; });
       if (keeps(table, plan[d].in)) continue;
-      axes.push_back({d, 1, "", "", ""});
-      TRY(add_table(program, k, axes.back(), table, weighted, weights, at[d]));
+      axes.push_back({.dim = d});
+      TRY(add_table(program, k, axes.back(), table, weighted, weights, at[d], d + 1 == x.size() ? run : 1));
     }
     return axes;
   }
@@ -189,7 +203,7 @@ static Result<std::vector<Axis>> axes_of(const KernelRequest& r, const OperandDi
                       (mode.round == ResizeMode::prefer_ceil || mode.round == ResizeMode::ceil);
   for (size_t d = 0; d < x.size(); ++d) {
     if ((by_scale ? scale[d] == 1 : x[d] == y[d]) && !shifts) continue;
-    axes.push_back({d, 1, "", "", ""});
+    axes.push_back({.dim = d});
     const std::string text = by_scale ? double_literal(scale[d])
                                       : cat("(double(", k.size(y[d]), ") / double(", k.size(x[d]), "))");
     add_computed(k, axes.back(), mode, x[d], y[d], text, at[d]);
@@ -233,7 +247,7 @@ static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) 
     at.back() = "column";
   }
   const std::vector<Axis> axes =
-      TRY(axes_of(r, dims, mode, program, k, t == DType::f64 ? DType::f64 : DType::f32, at));
+      TRY(axes_of(r, dims, mode, program, k, t == DType::f64 ? DType::f64 : DType::f32, at, run));
   if (vec > 1)
     for (const Axis& a : axes)
       if (a.dim + 1 == y.size()) return std::optional<Program>();
@@ -244,7 +258,7 @@ static Result<std::optional<Program>> generate(const KernelRequest& r, int vec) 
   for (const Axis& a : axes) {
     const std::string d = cat(a.dim);
     fixed[a.dim] = 0;
-    h[run > 1 && a.dim + 1 == y.size() ? "EACH" : "PROLOGUE"] += a.prologue;
+    h[run > 1 && a.dim + 1 == y.size() && !a.whole ? "EACH" : "PROLOGUE"] += a.prologue;
     if (a.taps > 1)
       loops += cat(a.taps <= 4 ? "UNROLL\n" : "", "for (int a", d, " = 0; a", d, " < ", a.taps, "; ++a", d,
                    ") {\n");

@@ -78,7 +78,7 @@ MemoryFigures plan_intermediates(const Graph& g, const std::vector<StepPlan>& st
   const std::vector<std::optional<Shape>> shapes = shapes_of(g, size_of);
   const Liveness live = find_liveness(g, {[&](ValueId v) { return shapes[size_t(v)] ? &*shapes[size_t(v)] : nullptr; },
                                           [&](ValueId v) { return ints_of(g, v, size_of); },
-                                          [&](size_t n) { return n < steps.size() && steps[n].image.strides_output; }});
+                                          [&](size_t n) { return n < steps.size() && steps[n].image.strides_output; }, marked.empty()});
   std::vector<bool> elsewhere(g.values.size());  // outputs have buffers of the caller, shape arithmetic none
   for (ValueId v : g.outputs)
     if (live.whole[size_t(v)]) elsewhere[size_t(live.root[size_t(v)])] = true;

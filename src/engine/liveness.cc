@@ -165,6 +165,7 @@ class Placing {
       }
     }
     if (2 * to_copy > bytes(y) || copied.size() > kMostCopies) return;
+    if (rows > 1 && !copied.empty() && !known_.copies_rows) return;
     for (auto [r, offset] : moved) links_[size_t(r)] = {y, offset, pitch, bytes(r) == bytes(y), false};
     out_.placed[n] = true;
     out_.copied[n] = std::move(copied);

@@ -17,6 +17,8 @@ struct KnownValues {
   std::function<std::optional<Ints>(ValueId)>
       ints;                                    // elements of an integer tensor; asked for short ones only
   std::function<bool(size_t)> strides_output;  // KernelImage::strides_output of a node's kernel
+  // Whether parts that have to be copied may be rows: a device would copy them one by one.
+  bool copies_rows = true;
 };
 
 // Of a Split, a Slice, or a Gather of one index: where each output begins in input 0, in bytes.

@@ -136,7 +136,7 @@ void Executor::find_places(Binding& b) {
     return concrete_info(g.info(v).dtype, b.shape[size_t(v)], p).constant.to_ints();
   };
   b.live = find_liveness(g, {[&](ValueId v) { return b.known[size_t(v)] ? &b.shape[size_t(v)] : nullptr; }, ints,
-                             [&](size_t n) { return plan_.steps[n].strides_output && !b.steps[n].late; }});
+                             [&](size_t n) { return plan_.steps[n].strides_output && !b.steps[n].late; }, !plan_.split});
 }
 
 // The steps in front of the first that is late, runs on the host or copies: all of them, or enough to be worth a recording.

@@ -93,6 +93,52 @@ TEST_F(CudaEngine, PartsOfAConcatAreWrittenInPlace) {
   for (int64_t n : {5, 1, 131}) EXPECT_EQ(launches(n), 1) << n;  // Softmax: with b = 1 the Transpose is a view
 }
 
+// Two convolutions, one of them by single channels, and a product, whose rows lie side by side; nothing is put together afterwards.
+TEST_F(CudaEngine, RowsOfAConcatAreWrittenApart) {
+  build(R"(graph "g" (%x: f32[b, h, 6, 8]) -> (%y) {
+    const %w1: f32[12, 8, 1, 1] = random 1
+    const %w2: f32[8, 1, 3, 3] = random 2
+    const %w3: f32[8, 20] = random 3
+    %a = Conv(%x, %w1) {channels_last=1}
+    %r = Relu(%a)
+    %d = Conv(%x, %w2) {channels_last=1, pads=[1, 1, 1, 1], group=8}
+    %m = MatMul(%x, %w3)
+    %y = Concat(%r, %d, %m) {axis=3}
+  })");
+  for (const auto& [b, h] : {std::pair<int64_t, int64_t>{2, 5}, {1, 1}, {3, 17}}) {
+    const Tensor x = random_input(DType::f32, {b, h, 6, 8}, 1).value();
+    const int64_t before = driver_counts().launches;
+    std::vector<Tensor> y;
+    const Status s = context_->run({x}, y);
+    ASSERT_TRUE(s.ok()) << s.to_string();
+    EXPECT_EQ(driver_counts().launches - before, 3) << b << " " << h;
+    const Tensor want = interpret(graph_, {x}).value()[0];
+    ASSERT_EQ(y[0].shape(), want.shape());
+    for (int64_t i = 0; i < want.size(); ++i) ASSERT_NEAR(y[0].at(i), want.at(i), 1e-4) << i;
+  }
+}
+
+// One part is read by others too, so that all are put together by a kernel, and none row by row.
+TEST_F(CudaEngine, RowsOfAConcatThatOthersRead) {
+  build(R"(graph "g" (%x: f32[b, 6, 8]) -> (%y, %z) {
+    const %w1: f32[8, 12] = random 1
+    const %w2: f32[8, 20] = random 2
+    %a = MatMul(%x, %w1)
+    %m = MatMul(%x, %w2)
+    %c = Concat(%a, %m) {axis=2}
+    %y = Softmax(%c)
+    %z = Softmax(%a)
+  })");
+  const Tensor x = random_input(DType::f32, {7, 6, 8}, 1).value();
+  std::vector<Tensor> y;
+  const int64_t before = driver_counts().launches;
+  ASSERT_TRUE(context_->run({x}, y).ok());
+  EXPECT_EQ(driver_counts().launches - before, 5);
+  const auto want = interpret(graph_, {x}).value();
+  for (size_t j = 0; j < 2; ++j)
+    for (int64_t i = 0; i < want[j].size(); ++i) ASSERT_NEAR(y[j].at(i), want[j].at(i), 1e-5) << j << " " << i;
+}
+
 TEST_F(CudaEngine, ASingleKernelIsReplayed) {
   build(R"(graph "g" (%x: f32[5, 7], %b: f32[7]) -> (%y) { %y = Add(%x, %b) })");
   const std::vector<Tensor> in = {random_input(DType::f32, {5, 7}, 1).value(), random_input(DType::f32, {7}, 2).value()};

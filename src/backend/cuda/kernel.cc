@@ -15,7 +15,7 @@ Status damaged(const std::string& what) { return Status(Code::data_loss, what, "
 
 // ---- symbols -----------------------------------------------------------------------------------------------------
 
-// Values of the symbols i0_2, o0_1, v1_3 and u1_3 for concrete operands.
+// Values of the symbols i0_2, o0_1, p0_16, v1_3 and u1_3 for concrete operands.
 class Symbols {
  public:
   Symbols(std::span<const TensorDesc> in, std::span<const TensorDesc> out) : in_(in), out_(out) {}
@@ -36,10 +36,15 @@ class Symbols {
     const size_t bar = s.find('_');
     int64_t operand = 0, element = 0;
     if (bar == s.npos || bar < 2 || !parse_int(s.substr(1, bar - 1), operand) || !parse_int(s.substr(bar + 1), element)) return std::nullopt;
-    const auto list = s[0] == 'o' ? out_ : in_;
+    const auto list = s[0] == 'o' || s[0] == 'p' ? out_ : in_;
     if (operand < 0 || size_t(operand) >= list.size() || element < 0) return std::nullopt;
     const TensorDesc& d = list[size_t(operand)];
     if (d.dtype == DType::none) return std::nullopt;
+    if (s[0] == 'p') {
+      const int64_t bytes = (d.pitch ? d.pitch : d.shape.empty() ? 1 : d.shape.back()) * bits(d.dtype) / 8;
+      if (element == 0 || bytes % element) return std::nullopt;
+      return bytes / element;
+    }
     if (s[0] == 'i' || s[0] == 'o') {
       if (size_t(element) >= d.shape.size()) return std::nullopt;
       return d.shape[size_t(element)];

@@ -4,6 +4,7 @@
 //
 // Symbols in these Dims:
 //   i0_2    dimension 2 of input 0          o0_1    dimension 1 of output 0
+//   p0_16   how far apart rows of output 0 begin (TensorDesc::pitch), in units of 16 bytes
 //   count   in `results` alone: how many the kernel has found
 //   v1_3    element 3 of input 1, an integer tensor whose value the host knows when the step is bound (value_inputs)
 //   u1_3    the same, 0 where it is negative: Dims take symbols for sizes, and max(0, v1_3) for v1_3

@@ -36,6 +36,7 @@ class CudaCompiler : public KernelCompiler {
     KernelImage image{"cuda", p.variant, p.recipe.to_text(), {byte_tensor(code.cubin)}, std::move(p.absorbed_inputs)};
     image.host_inputs = p.recipe.value_inputs;
     image.unread_inputs = p.recipe.unread_inputs(r.node.inputs.size());
+    image.strides_output = p.strides_output;
     image.slow = slowness(code);
     for (Tensor& t : p.data) image.data.push_back(std::move(t));
     return image;

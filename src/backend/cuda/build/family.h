@@ -16,6 +16,7 @@ struct Program {
   Recipe recipe;
   std::vector<Tensor> data;          // packed weights: Arg::data by index
   std::vector<int> absorbed_inputs;  // inputs that `data` replaces
+  bool strides_output = false;       // KernelImage's
 };
 
 struct Family {

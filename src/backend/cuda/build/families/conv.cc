@@ -104,7 +104,7 @@ ConvProduct product_of(ConvPlan plan, const KernelRequest& r) {
   product.n = columns;
   product.k = p.taps() * c.merged * p.in_channels;
   const Dim all = p.groups * p.out_channels;
-  product.ldc = p.last ? all : all * positions;
+  product.ldc = p.apart ? *p.apart : p.last ? all : all * positions;
   product.plane = p.last ? Dim(0) : positions;
   if (entries > 1) {
     product.batch = {entries};
@@ -139,6 +139,7 @@ Result<Program> program_of(const KernelRequest& r, const Chip& chip, bool pack_w
   ConvPlan plan = TRY(conv_plan(r));
   const Tensor* w = plan.constant_weights ? &r.graph.constant(r.node.inputs[size_t(plan.w)]) : nullptr;
   Program program;
+  program.strides_output = plan.apart.has_value();
   if (is_depthwise(plan)) {
     TRY(write_depthwise(plan, program));
     if (pack_weights) program.data = {TRY(pack_depthwise(plan, *w))};

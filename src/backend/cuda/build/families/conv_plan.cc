@@ -70,6 +70,7 @@ Result<ConvPlan> conv_plan(const KernelRequest& r) {
   p.dilation = spec.dilations;
   TRY(set_pads(p, spec));
   p.epilogue = TRY(make_epilogue(r, p.anchor, dims, p.last ? x.size() - 1 : 1));
+  if (p.last) p.apart = joined_rows(r, p.epilogue, p.groups * p.out_channels);
   return p;
 }
 

@@ -18,6 +18,7 @@ struct ConvPlan {
   std::vector<int64_t> kernel, stride, dilation;
   SymShape pad, pad_end;            // before the first element and behind the last (of the output, where transposed)
   Epilogue epilogue;
+  std::optional<Dim> apart;         // joined_rows() of the result
   std::map<std::string, int64_t> likely;  // OperandDims::likely()
 
   int64_t taps() const;

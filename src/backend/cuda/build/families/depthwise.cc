@@ -35,7 +35,7 @@ Status write_depthwise(const ConvPlan& p, Program& out) {
   const Dim chunks = Dim(channels / vec), rows = ceil_div(p.out[x], across);
   Dim items = p.batch * chunks * rows;
   for (size_t d = 0; d < x; ++d) items = items * p.out[d];
-  TRY(index_with_32_bits(out.recipe, {{p.batch * product(p.in) * Dim(in_channels)}, {p.batch * product(p.out) * Dim(channels)}, {items}}));
+  TRY(index_with_32_bits(out.recipe, {{p.batch * product(p.in) * Dim(in_channels)}, {p.batch * product(p.out) * p.apart.value_or(Dim(channels))}, {items}}));
 
   std::string s = fill(R"(using T = $T;
 using Acc = $ACC;
@@ -101,8 +101,8 @@ for (int j = 0; j < V; ++j) sums[o][j] += $VALUE * $FACTOR;
 for (int o = 0; o < ACROSS; ++o) {
 if (x0 + o >= $WIDTH) continue;
 const int position = $LINE * $WIDTH + x0 + o;
-const int at = position * $CHANNELS + channel;
-)", {{"WIDTH", k.size(p.out[x])}, {"LINE", out_line}, {"CHANNELS", cat(channels)}});
+const int at = position * $PITCH + channel;
+)", {{"WIDTH", k.size(p.out[x])}, {"LINE", out_line}, {"PITCH", k.size(p.apart.value_or(Dim(channels)))}});
   const int run = std::min(vec, 128 / bits(p.epilogue.out));
   const std::string stores = TRY(epilogue_text(k, p.epilogue, {"(sums[o] + q)", "position", "(channel + q)", "(at + q)", "int", run}, to));
   k.body = s + cat("UNROLL\nfor (int q = 0; q < V; q += ", run, ") {\n", stores, "}\n}\n");

@@ -1,5 +1,7 @@
 #include "backend/cuda/build/families/epilogue.h"
 
+#include <algorithm>
+
 #include "backend/cuda/build/families/common.h"
 
 namespace tenon::cuda {
@@ -28,6 +30,27 @@ static Result<EpilogueOperand> place(int input, DType type, const SymShape& shap
     return p;
   }
   return unsupported("an operand of shape ", to_string(shape), " does not fit an epilogue over ", to_string(out));
+}
+
+std::optional<Dim> joined_rows(const KernelRequest& r, const Epilogue& e, int64_t columns) {
+  if (e.bias.full || std::any_of(e.operands.begin(), e.operands.end(), [](const EpilogueOperand& p) { return p.full; })) return std::nullopt;
+  const ValueId v = r.node.outputs[0];
+  const Node* reader = nullptr;
+  for (const Node& n : r.graph.nodes)
+    for (ValueId w : n.inputs) {
+      if (w != v) continue;
+      if (reader) return std::nullopt;
+      reader = &n;
+    }
+  if (!reader || !op_is(*reader, "Concat") || std::find(r.graph.outputs.begin(), r.graph.outputs.end(), v) != r.graph.outputs.end()) return std::nullopt;
+  const int unit = 128 / std::max(bits(e.out), 1);
+  for (ValueId w : reader->inputs) {
+    const ValueInfo& info = r.graph.info(w);
+    const int64_t rank = int64_t(info.shape.size()), axis = reader->attrs.i("axis");
+    if (!info.ranked || rank == 0 || (axis != rank - 1 && axis != -1) || !info.shape.back().is_const() || info.shape.back().constant() % unit) return std::nullopt;
+  }
+  if (columns % unit || !r.graph.info(v).shape.back().is(columns)) return std::nullopt;
+  return Dim(unit) * Dim::symbol("p0_16");
 }
 
 Result<Epilogue> make_epilogue(const KernelRequest& r, const Anchor& anchor, const OperandDims& dims, size_t column) {

@@ -26,6 +26,11 @@ struct Epilogue {
   std::vector<EpilogueOperand> operands; // of the program's inputs; input -1: not read
 };
 
+// How far apart rows of a result with `columns` columns begin, in elements, where a Concat of such rows is all that reads it: the
+// run says, and may put them where they belong. Nothing where rows would not begin at multiples of 16 bytes, or the epilogue
+// reads operands by the place of the result.
+std::optional<Dim> joined_rows(const KernelRequest& r, const Epilogue& e, int64_t columns);
+
 // The epilogue of a request whose result, of shape `out`, has columns along dimension `column` (the last one, or the
 // channel of a channels-first tensor). Errors: unsupported, what the body holds does not fit.
 Result<Epilogue> make_epilogue(const KernelRequest& r, const Anchor& anchor, const OperandDims& dims, size_t column);

@@ -49,7 +49,8 @@ static Status check_sizes(Product& p, const Tile& t, Recipe& recipe) {
     return n;
   };
   const Dim batches = product(p.batch);
-  for (const Dim& n : {span(p.a, p.m, p.batch), span(p.b, p.n, p.batch), batches * p.m * p.n * Dim(t.splits), batches * p.m * p.n}) {
+  for (const Dim& n : {span(p.a, p.m, p.batch), span(p.b, p.n, p.batch), batches * p.m * p.n * Dim(t.splits), batches * p.m * p.n,
+                       p.plane.is(0) ? p.m * p.ldc : Dim(0)}) {
     if (n.is_const()) p.wide = p.wide || n.constant() >= int64_t(1) << 31;
     else if (std::none_of(recipe.below_2g.begin(), recipe.below_2g.end(), [&](const Dim& d) { return d == n; })) recipe.below_2g.push_back(n);
   }

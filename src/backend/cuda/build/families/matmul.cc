@@ -91,6 +91,8 @@ Result<Plan> plan_of(const KernelRequest& r) {
   operand(p.a, a_input, trans_a, p.m, p.k);
   operand(p.b, b_input, !trans_b, p.n, p.k);
   p.ldc = p.n;
+  if (p.batch.empty() && p.n.is_const())
+    if (const auto apart = joined_rows(r, p.epilogue, p.n.constant())) p.ldc = *apart;
   return plan;
 }
 
@@ -126,6 +128,7 @@ Result<Program> generate(const KernelRequest& r, const Chip& chip) {
   const Tile tile = TRY(settle(plan, chip, r.variant));
   Program program;
   program.variant = variant_name(plan.product, tile);
+  program.strides_output = !(plan.product.ldc == plan.product.n);
   TRY(write_product(plan.product, tile, program));
   if (plan.b_input < 0) return program;
   const int64_t n = plan.product.n.constant(), k = plan.product.k.constant();

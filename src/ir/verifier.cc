@@ -17,6 +17,7 @@ static Status verify_node(const Graph& g, const Node& node, std::vector<bool>& d
     types.push_back(g.info(v).dtype);
   }
   TRY(check_types ? check_inputs(*node.op, types) : check_input_count(*node.op, types));
+  TRY(check_output_count(*node.op, node.outputs.size()));
   Attrs attrs = node.attrs;
   TRY(normalize_attrs(*node.op, attrs));
   for (ValueId v : node.outputs) {

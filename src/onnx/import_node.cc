@@ -126,8 +126,7 @@ static Status add_node(Model& model, Scope& scope, NodeDef def, const std::vecto
   if (!captures.empty() && takes("captures")) def.attrs.set("captures", int64_t(captures.size()));
   TRY(normalize_attrs(*op, def.attrs));
 
-  const size_t most = op->outputs.empty() ? 0 : op->outputs.back().mode == Param::variadic ? SIZE_MAX : op->outputs.size();
-  if (def.outputs.size() > most) return invalid_model("has ", def.outputs.size(), " outputs, at most ", most, " are allowed");
+  TRY(check_output_count(*op, def.outputs.size()));
   std::vector<ValueId> outputs;
   for (const std::string& name : def.outputs) {
     if (name.empty()) {

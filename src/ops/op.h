@@ -216,6 +216,7 @@ Status infer_op(InferArgs& args);
 // DType::none where an input is absent.
 Status check_inputs(const Op& op, const std::vector<DType>& types);
 Status check_input_count(const Op& op, const std::vector<DType>& types);  // a part of check_inputs
+Status check_output_count(const Op& op, size_t outputs);
 // Infers concretely, allocates outputs where that gives shapes, then runs the reference.
 Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs, size_t num_outputs,
                      std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph = {},

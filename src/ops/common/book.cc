@@ -122,6 +122,15 @@ Status check_input_count(const Op& op, const std::vector<DType>& types) {
   return {};
 }
 
+Status check_output_count(const Op& op, size_t outputs) {
+  const bool any_number = !op.outputs.empty() && op.outputs.back().mode == Param::variadic;
+  if (outputs > op.outputs.size() && !any_number)
+    return invalid_model("has ", outputs, " outputs, at most ", op.outputs.size(), " are allowed");
+  // Those that nobody wants at the end may be left out, but not all.
+  if (outputs == 0 && !op.outputs.empty() && op.domain != "tenon") return invalid_model("has no outputs");
+  return {};
+}
+
 Status check_inputs(const Op& op, const std::vector<DType>& types) {
   TRY(check_input_count(op, types));
   DType bound[128] = {};
@@ -154,6 +163,8 @@ Status infer_op(InferArgs& a) {
 Status run_reference(const Op& op, const Attrs& attrs, std::span<const Tensor> inputs, size_t num_outputs,
                      std::vector<Tensor>& outputs, const RunSubgraph& run_subgraph, const InferSubgraph& infer_subgraph,
                      const SymbolValue& symbol) {
+  // References write what every such node has, wanted or not.
+  for (size_t i = num_outputs; i < op.outputs.size() && op.outputs[i].mode == Param::required; ++i) num_outputs = i + 1;
   InferArgs infer{op, attrs, {}, std::vector<ValueInfo>(num_outputs), nullptr, infer_subgraph};
   int fresh = 0;
   infer.fresh = [&fresh](const char*) { return Dim::symbol(cat("_", fresh++)); };

@@ -65,6 +65,10 @@ void replace_uses(Graph& g, ValueId from, ValueId to) {
   std::replace(g.outputs.begin(), g.outputs.end(), from, to);
 }
 
+static bool holds_graph(const Node& node) {
+  return std::any_of(node.attrs.begin(), node.attrs.end(), [](const auto& a) { return std::holds_alternative<GraphPtr>(a.second); });
+}
+
 void remove_dead(Graph& g) {
   std::vector<bool> live(g.values.size());
   for (ValueId v : g.outputs) live[size_t(v)] = true;
@@ -75,8 +79,9 @@ void remove_dead(Graph& g) {
     if (!keep[n]) continue;
     for (ValueId v : node.inputs)
       if (v != kNoValue) live[size_t(v)] = true;
-    // Trailing outputs that nobody uses need not be computed.
-    while (node.outputs.size() > 1 && (node.outputs.back() == kNoValue || !live[size_t(node.outputs.back())]))
+    // Trailing outputs that nobody uses need not be computed. How many a Split has says how it cuts.
+    const bool countable = !node.op->outputs.empty() && node.op->outputs.back().mode == Param::variadic && !holds_graph(node);
+    while (!countable && node.outputs.size() > 1 && (node.outputs.back() == kNoValue || !live[size_t(node.outputs.back())]))
       node.outputs.pop_back();
     for (ValueId v : node.outputs)
       if (v != kNoValue) live[size_t(v)] = true;

@@ -62,5 +62,14 @@ TEST(Pipeline, EveryPassAloneKeepsTheNumbers) {
   }
 }
 
+// Outputs at the end that nobody reads go, but for those that say how many parts there are.
+TEST(Pipeline, DeadOutputs) {
+  const auto outputs = [](const std::string& nodes) {
+    return run_named("remove_dead", parse_or_die(cat("graph \"g\" (%x: f32[6, 4]) -> (%y) {\n const %k: i64[1] = [2]\n", nodes, "\n}"))).nodes[0].outputs.size();
+  };
+  EXPECT_EQ(outputs("%a, %b, %c = Split(%x) {axis=0, num_outputs=3} %y = Relu(%a)"), 3u);
+  EXPECT_EQ(outputs("%v, %i = TopK(%x, %k) {axis=0} %y = Relu(%v)"), 1u);
+}
+
 }  // namespace
 }  // namespace tenon

@@ -59,6 +59,17 @@ const std::vector<Case>& cases() {
          %c = Cast(%s) {to=16}
          %y = Add(%c, %r)
        })", {{5, 33}, {5, 20}}},
+      {"FloatProductRoundedAtOnce", R"(graph "g" (%x: f32[n, 33]) -> (%y) {
+         const %w: f32[33, 20] = random 1
+         %m = MatMul(%x, %w)
+         %y = Cast(%m) {to=10}
+       })", {{5, 33}}},
+      {"FloatConvRounded", R"(graph "g" (%x: f32[n, 5, 9, 9]) -> (%y) {
+         const %w: f32[7, 5, 3, 3] = random 1
+         %c = Conv(%x, %w) {pads=[1, 1, 1, 1]}
+         %r = Relu(%c)
+         %y = Cast(%r) {to=16}
+       })", {{2, 5, 9, 9}}},
       {"HalfConvWidened", R"(graph "g" (%x: bf16[n, 6, 9, 9]) -> (%y) {
          const %w: bf16[6, 1, 3, 3] = random 1
          %c = Conv(%x, %w) {pads=[1, 1, 1, 1], group=6}

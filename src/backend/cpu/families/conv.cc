@@ -20,6 +20,7 @@ static KernelAnswer supports(const KernelRequest& r) {
   const Anchor a = anchor_of(r.graph, r.node);
   for (size_t i = 0; i < r.node.inputs.size(); ++i)
     if (type_of(r, i) != DType::none && type_of(r, i) != DType::f32) return no(cat("no kernel for ", name(type_of(r, i))));
+  if (const DType t = r.graph.info(r.node.outputs[0]).dtype; t != DType::f32) return no(cat("no kernel for results of ", name(t)));
   if (a.inputs[0] < 0 || a.inputs[1] < 0) return no("an operand is a constant inside the body");
   const ValueId w = r.node.inputs[size_t(a.inputs[1])];
   if (!r.graph.is_constant(w)) return no("its weights are computed at run time");

@@ -128,11 +128,12 @@ class Run {
 
  private:
   float* memory(int worker) const { return scratch_ + worker * plan_.worker_floats; }
+  // Without keys there is no memory, and no place in it.
   const float* keys_of(int64_t head) const {
-    return x_.k + head / d_.kv_heads * d_.k.batch + head % d_.kv_heads * d_.k.head;
+    return !x_.k ? nullptr : x_.k + head / d_.kv_heads * d_.k.batch + head % d_.kv_heads * d_.k.head;
   }
   const float* values_of(int64_t head) const {
-    return x_.v + head / d_.kv_heads * d_.v.batch + head % d_.kv_heads * d_.v.head;
+    return !x_.v ? nullptr : x_.v + head / d_.kv_heads * d_.v.batch + head % d_.kv_heads * d_.v.head;
   }
 
   void pack_keys(int64_t head, float* to) const {

@@ -182,6 +182,54 @@ TEST(FarDevice, OperandsStandWithinEachOther) {
   }
 }
 
+// Four values of 768 bytes, of which two live at a time; %y is made last, %z before.
+constexpr const char* kLong = R"(graph "g" (%x: f32[n, 3], %w: f32[n, 3]) -> (%z, %y) {
+  %a = Neg(%x)
+  %b = Abs(%a)
+  %c = Exp(%b)
+  %z = Add(%c, %c)
+  %d = Neg(%c)
+  %e = Abs(%d)
+  %y = Add(%e, %w)
+})";
+
+TEST(FarDevice, ValuesStandInTheMemoryOfLaterOutputs) {
+  auto f = Far::open(kLong);
+  ASSERT_TRUE(f);
+  for (int64_t n : {64, 1, 0, 64, 5}) f->check({ramp({n, 3}), ramp({n, 3})});
+  ASSERT_TRUE(f->executor->prepare({{64, 3}, {64, 3}}).ok());
+  EXPECT_LE(f->executor->planned_peak(), 3 * 768);  // two that are brought from the host, and one beside
+}
+
+// The caller's memory is lent to other values only where no input of the run is in it.
+TEST(FarDevice, OutputsMayLieInTheMemoryOfInputsOrEachOther) {
+  auto f = Far::open(kLong);
+  ASSERT_TRUE(f);
+  const Tensor x = ramp({64, 3}), w = ramp({64, 3});
+  const std::vector<Tensor> want = interpret(f->graph, {x, w}).value();
+  const RunOptions there{.outputs_on_device = true};
+  const auto run = [&](const Tensor& fx, const Tensor& fw, std::vector<Tensor> outputs) {
+    const Status s = f->executor->run({fx, fw}, outputs, there);
+    EXPECT_TRUE(s.ok()) << s.to_string();
+    return outputs;
+  };
+  for (int round = 0; round < 3; ++round) {  // recorded too
+    const Tensor fx = f->on_device(x), fw = f->on_device(w);
+    const std::vector<Tensor> over = run(fx, fw, {Tensor(), fw});
+    EXPECT_TRUE(f->back(over[0]).identical(want[0]));
+    EXPECT_TRUE(f->back(fw).identical(want[1]));
+  }
+  // A caller that does not want %y gives it any memory.
+  const Tensor fx = f->on_device(x), fw = f->on_device(w), both(DType::f32, {64, 3}, f->devices[0].device->allocate(2 * 768));
+  const Tensor half_over(DType::f32, {64, 3}, both.buffer(), 384);
+  EXPECT_TRUE(f->back(run(fx, fw, {both, half_over})[1]).identical(want[1]));
+  // Memory less aligned than an arena's.
+  const Tensor odd(DType::f32, {64, 3}, both.buffer(), 16);
+  const std::vector<Tensor> aside = run(fx, fw, {Tensor(), odd});
+  EXPECT_TRUE(f->back(aside[0]).identical(want[0]));
+  EXPECT_TRUE(f->back(odd).identical(want[1]));
+}
+
 TEST(FarDevice, CopiesOfPartsAreRecorded) {
   auto f = Far::open(kParts);
   ASSERT_TRUE(f);

@@ -58,11 +58,11 @@ static Result<Trial> try_engine(const EngineContent& content, const std::vector<
   return out;
 }
 
-// Intermediate tensors as planned without a device, the most over the profiles.
+// Intermediate tensors in the device's memory, as planned without one, the most over the profiles.
 static MemoryFigures intermediates(const EngineContent& c) {
   MemoryFigures most;
   for (const OptimizationProfile& p : c.profiles) {
-    const MemoryFigures m = plan_intermediates(c.graph, c.steps, p, has_maximum(p));
+    const MemoryFigures m = plan_workspace(c.graph, c.steps, c.target, p, has_maximum(p));
     if (m.peak >= most.peak) most = m;
   }
   return most;

@@ -61,7 +61,7 @@ struct Places {
 }  // namespace
 
 static Places places(const EngineContent& c, const OptimizationProfile& p, bool at_maximum) {
-  const std::string backend = c.target.substr(0, c.target.find(':'));
+  const std::string backend = backend_of(c.target);
   const std::vector<bool> there = values_on_device(c.graph, c.steps, backend);
   const int64_t all = weight_bytes(c.graph, c.steps);
   if (there.empty()) return {0, all + plan_intermediates(c.graph, c.steps, p, at_maximum).peak};
@@ -69,22 +69,23 @@ static Places places(const EngineContent& c, const OptimizationProfile& p, bool 
   here.flip();
   // The file with all weights is mapped on the host, but what is on the device is not read from there again.
   const int64_t on_device = weight_bytes(c.graph, c.steps, backend);
-  return {on_device + plan_intermediates(c.graph, c.steps, p, at_maximum, there).peak,
+  return {on_device + plan_workspace(c.graph, c.steps, c.target, p, at_maximum).peak,
           std::max<int64_t>(all - on_device, 0) + plan_intermediates(c.graph, c.steps, p, at_maximum, here).peak};
 }
 
 static ordered_json mib_json(const Places& p) { return {{"host", double(p.host) / 1048576}, {"device", double(p.device) / 1048576}}; }
 
-static ordered_json memory_json(const Graph& g, const std::vector<StepPlan>& steps, const std::vector<OptimizationProfile>& profiles) {
+static ordered_json memory_json(const Graph& g, const std::vector<StepPlan>& steps, const std::vector<OptimizationProfile>& profiles,
+                                const std::string& target = "") {
   ordered_json j = {{"weights", weight_bytes(g, steps)}, {"profiles", ordered_json::array()}};
   for (const OptimizationProfile& p : profiles)
-    j["profiles"].push_back({{"opt", figures(plan_intermediates(g, steps, p, false))},
-                             {"max", has_maximum(p) ? figures(plan_intermediates(g, steps, p, true)) : ordered_json(nullptr)}});
+    j["profiles"].push_back({{"opt", figures(plan_workspace(g, steps, target, p, false))},
+                             {"max", has_maximum(p) ? figures(plan_workspace(g, steps, target, p, true)) : ordered_json(nullptr)}});
   return j;
 }
 
 static ordered_json engine_memory_json(const EngineContent& c) {
-  ordered_json j = memory_json(c.graph, c.steps, c.profiles);
+  ordered_json j = memory_json(c.graph, c.steps, c.profiles, c.target);
   for (size_t i = 0; i < c.profiles.size(); ++i)
     for (const bool at_maximum : {false, true}) {
       ordered_json& at = j["profiles"][i][at_maximum ? "max" : "opt"];
@@ -107,13 +108,14 @@ static void print_places(const EngineContent& c) {
   print_text(table.text("  "));
 }
 
-static void print_memory(const Graph& g, const std::vector<StepPlan>& steps, const std::vector<OptimizationProfile>& profiles) {
+static void print_memory(const Graph& g, const std::vector<StepPlan>& steps, const std::vector<OptimizationProfile>& profiles,
+                         const std::string& target = "") {
   print_line("\nMemory: weights ", human_bytes(uint64_t(weight_bytes(g, steps))), "; intermediate tensors as planned:");
   Table table({"PROFILE", "AT", ">PEAK", ">LOWER BOUND", "SIZE KNOWN ONLY IN THE RUN"});
   for (const OptimizationProfile& p : profiles)
     for (bool at_maximum : {false, true}) {
       if (at_maximum && (p.dims.empty() || !has_maximum(p))) continue;
-      const MemoryFigures m = plan_intermediates(g, steps, p, at_maximum);
+      const MemoryFigures m = plan_workspace(g, steps, target, p, at_maximum);
       table.add({show_profile(p), at_maximum ? "max" : "opt", human_bytes(uint64_t(m.peak)), human_bytes(uint64_t(m.lower_bound)),
                  m.unknown ? counted(int64_t(m.unknown), "value") : "none"});
     }
@@ -259,7 +261,7 @@ static Status inspect_engine(const Options& o, const std::string& path, const st
   if (!kept.rounding.empty()) print_line("  rounding   ", escape(kept.rounding));
   if (fallbacks.empty()) print_line("  fallbacks  none");
   for (const std::string& f : summarize_fallbacks(c)) print_line("  fallback   ", f);
-  if (o.has("memory")) print_memory(c.graph, c.steps, c.profiles), print_places(c);
+  if (o.has("memory")) print_memory(c.graph, c.steps, c.profiles, c.target), print_places(c);
   if (o.has("layers")) print_layers(layers, true);
   if (o.has("layers") && !kept.nodes.empty()) print_kept(kept);
   if (o.has("tactics")) print_tactics(layers);

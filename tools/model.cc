@@ -17,7 +17,7 @@ void declare_build_options(Options& o) {
   o.add(Option{"device", 0, Kind::text, "NAME[:N]", "cpu, cuda, reference", "cpu"});
   o.add(Option{"shape", 0, Kind::text, "NAME:1x3x224x224", "an input's shape, or range 1..8..64x3x224x224", "", true});
   o.add(Option{"precision", 0, Kind::text, "TYPE", "of the arithmetic", "fp32", false, true, {"fp32", "tf32", "fp16", "bf16", "int8", "fp8", "auto"}});
-  o.add(Option{"pin", 0, Kind::text, "GLOB=fp32", "nodes of this name or operator stay in fp32", "", true, true});
+  o.add(Option{"pin", 0, Kind::text, "GLOB=TYPE", "fp32: nodes of this name or operator stay in it; --precision's type: they move, whatever a rule says", "", true, true});
   o.add(Option{"target", 0, Kind::text, "NAME", "for a device that is absent: cpu:avx2, cuda:sm_90a", "", false, true});
   o.add(Option{"skip-pass", 0, Kind::text, "PASS", "leave out a pass (`tenon opt --list`)", "", true, true});
 }
@@ -46,7 +46,7 @@ Result<BuildChoice> build_choice(const Options& o) {
   out.options.device = device.name;
   out.options.target = o.text("target");
   if (!out.options.target.empty()) {
-    const std::string owner = out.options.target.substr(0, out.options.target.find(':'));
+    const std::string owner = backend_of(out.options.target);
     if (o.has("device") && owner != device.name)
       return invalid_argument("--target ", escape(out.options.target), " is not of --device ", escape(device.name));
     out.options.device = owner;
@@ -56,9 +56,11 @@ Result<BuildChoice> build_choice(const Options& o) {
   out.options.shapes = TRY(shape_specs(o));
   for (const std::string& pin : o.texts("pin")) {
     const size_t equals = pin.rfind('=');
-    if (equals == 0 || equals == pin.npos || pin.substr(equals + 1) != "fp32")
-      return Status(Code::invalid_argument, cat("--pin: '", escape(pin), "' is not GLOB=fp32, and fp32 is all that can be pinned"), "--pin 'Softmax*=fp32'");
-    out.options.passes.pin_fp32.push_back(pin.substr(0, equals));
+    const std::string type = equals == pin.npos ? "" : pin.substr(equals + 1);
+    if (equals == 0 || type.empty() || (type != "fp32" && type != out.options.precision))
+      return Status(Code::invalid_argument, cat("--pin: '", escape(pin), "' is neither GLOB=fp32 nor GLOB=", out.options.precision, ", the precision of this build"),
+                    "--pin 'Softmax*=fp32'");
+    (type == "fp32" ? out.options.passes.pin_fp32 : out.options.passes.pin_low).push_back(pin.substr(0, equals));
   }
   out.options.passes.skip = o.texts("skip-pass");
   return out;
@@ -112,7 +114,7 @@ Result<OpenModel> open_model(const Options& o, const std::string& path) {
     if (engine.status().code() == Code::incompatible && read_manifest(file->bytes()).ok())
       return Status(Code::unavailable, engine.status().message(), engine.status().remedy());
     const std::string device = TRY(engine)->content().target;
-    if (o.has("device") && device.substr(0, device.find(':')) != choice.options.device)
+    if (o.has("device") && backend_of(device) != choice.options.device)
       return Status(Code::invalid_argument, cat("'", escape(path), "' was built for ", device, ", not for ", escape(choice.options.device)),
                     "give the ONNX model, or leave out --device");
     return OpenModel{std::move(engine).value(), false};

@@ -236,7 +236,7 @@ class Tuning {
   Result<FileLock> wait_for_turn(const Choice& c, int64_t done) {
     const std::string folder = cache_folder();
     if (folder.empty() || c.machine->device->memory() == kHostMemory) return FileLock();
-    FileLock turn(cat(folder, "/measuring-", c.target.substr(0, c.target.find(':')), "-", options_.ordinal, ".lock"));
+    FileLock turn(cat(folder, "/measuring-", backend_of(c.target), "-", options_.ordinal, ".lock"));
     while (turn.usable() && !turn.try_now()) {
       const Clock::time_point asked = Clock::now();
       std::this_thread::sleep_for(std::chrono::milliseconds(2));

@@ -158,9 +158,16 @@ class Device {
   // Buffers of memory(), 64-byte aligned. Null when memory is exhausted.
   virtual std::shared_ptr<Buffer> allocate(int64_t bytes) = 0;
   // A constant in memory(), not to be written. Equal bytes may be there once, for all who hold them. Errors: out_of_memory.
-  virtual Result<std::shared_ptr<Buffer>> upload(const Tensor& constant);
+  Result<std::shared_ptr<Buffer>> upload(const Tensor& constant);
+  // The same for several, which may lie side by side in one allocation.
+  virtual Result<std::vector<std::shared_ptr<Buffer>>> upload_all(std::span<const Tensor> constants);
+  // Kernels of these images are going to be loaded: their weights may come to the device together, and wait there for load()
+  // as long as the result is kept. Errors: out_of_memory.
+  virtual Result<std::shared_ptr<void>> prepare_load(std::span<const KernelImage* const> images);
   // What allocate(bytes) takes of the device's memory.
   virtual int64_t allocation_bytes(int64_t bytes) const { return bytes; }
+  // Adds the allocation that a buffer of memory() lies in.
+  virtual void list_memory(const Buffer& buffer, HeldMemory& out) const { out[buffer.data()] = allocation_bytes(buffer.size()); }
   // Host memory from which copies to this device need not wait for staging. Null when memory is exhausted.
   virtual std::shared_ptr<Buffer> allocate_staging(int64_t bytes) { return Buffer::allocate(bytes); }
   // Copies in stream order; zero bytes are legal. From the host: the source may be written again when this returns,
@@ -175,6 +182,8 @@ class Device {
   virtual Result<Peaks> peaks(Stream& stream);
 };
 
+// The backend of a target: "cuda" of "cuda:sm_90a".
+std::string backend_of(const std::string& target);
 // Opens a backend's device for an engine built for `target` ("cpu:avx512", "cuda:sm_90a"). Errors: unavailable,
 // incompatible, saying what does not fit.
 Result<std::shared_ptr<Device>> open_device(const std::string& target, int ordinal = 0);

@@ -29,7 +29,7 @@ Result<Compilers> create_compilers(const std::string& device, const std::string&
   out.push_back(TRY(create_compiler(device, target)));
   std::string last = device;
   while (const char* next = fallback_of(last)) {
-    last = std::string_view(next).substr(0, std::string_view(next).find(':'));
+    last = backend_of(next);
     out.push_back(TRY(create_compiler(last, next)));
   }
   return out;

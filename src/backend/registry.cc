@@ -26,9 +26,9 @@ const Entry* find(const std::string& device) {
     if (device == e.name) return &e;
   return nullptr;
 }
+}  // namespace
 
 std::string backend_of(const std::string& target) { return target.substr(0, target.find(':')); }
-}  // namespace
 
 Status unknown_device(const std::string& device) {
   return Status(Code::unavailable, cat("no device '", escape(device), "'; there are: ", join(device_names(), ", ")),
@@ -103,14 +103,27 @@ double Peaks::products(DType factors, bool round_to_tf32) const {
   }
 }
 
-Result<std::shared_ptr<Buffer>> Device::upload(const Tensor& t) {
-  auto buffer = allocate(std::max<int64_t>(t.bytes(), 1));
-  if (!buffer) return Status(Code::out_of_memory, cat("no device memory for a constant of ", human_bytes(uint64_t(t.bytes()))));
+Result<std::shared_ptr<Buffer>> Device::upload(const Tensor& constant) { return TRY(upload_all({&constant, 1}))[0]; }
+
+Result<std::vector<std::shared_ptr<Buffer>>> Device::upload_all(std::span<const Tensor> constants) {
   auto stream = TRY(create_stream(1));
-  TRY(copy(*stream, buffer->data(), t.data(), t.bytes(), Copy::host_to_device));
+  std::map<std::pair<const void*, int64_t>, std::shared_ptr<Buffer>> there;
+  std::vector<std::shared_ptr<Buffer>> out;
+  for (const Tensor& t : constants) {
+    std::shared_ptr<Buffer>& buffer = there[{t.data(), t.bytes()}];
+    if (!buffer) {
+      buffer = allocate(std::max<int64_t>(t.bytes(), 1));
+      if (!buffer) return Status(Code::out_of_memory, cat("no device memory for a constant of ", human_bytes(uint64_t(t.bytes()))));
+      TRY(copy(*stream, buffer->data(), t.data(), t.bytes(), Copy::host_to_device));
+    }
+    out.push_back(buffer);
+  }
   TRY(stream->synchronize());
-  return buffer;
+  return out;
 }
+
+// Where weights need no bringing, or come one by one.
+Result<std::shared_ptr<void>> Device::prepare_load(std::span<const KernelImage* const>) { return std::shared_ptr<void>(); }
 
 // Where nothing is known a profile shows times alone.
 Result<Peaks> Device::peaks(Stream&) { return Peaks{}; }

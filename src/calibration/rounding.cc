@@ -191,12 +191,15 @@ class Choosing {
   Choosing(const Graph& given, std::vector<size_t> places, Trials& trials, std::vector<double> once, const RoundingOptions& options)
       : given_(given), places_(std::move(places)), trials_(trials), once_(std::move(once)), most_work_(options.most_work), weights_(options.weights) {}
 
-  Result<RoundingChoice> run(const std::vector<bool>& candidates, std::span<const std::vector<Tensor>> samples, double allowed) {
+  Result<RoundingChoice> run(const std::vector<Rounds>& candidates, std::span<const std::vector<Tensor>> samples, double allowed) {
     RoundingChoice out;
     out.stays.assign(candidates.size(), 0);
-    std::vector<size_t> all;
-    for (size_t n = 0; n < candidates.size(); ++n)
-      if (candidates[n]) all.push_back(n);
+    std::vector<size_t> all, optional;
+    for (size_t n = 0; n < candidates.size(); ++n) {
+      if (candidates[n] != Rounds::no) all.push_back(n);
+      if (candidates[n] == Rounds::may) optional.push_back(n);
+      if (candidates[n] == Rounds::must) forced_.push_back(n);
+    }
     for (size_t s = 0; s < samples.size(); ++s) {
       // Every build pays for the samples; the rest of the work is for asking nodes alone.
       constexpr double kShare = 0.3;
@@ -210,8 +213,8 @@ class Choosing {
       tried_.push_back(std::move(tried));
     }
     out.samples = tried_.size();
-    if (all.empty() || std::none_of(tried_.begin(), tried_.end(), [&](const Tried& t) { return t.counts(t.all) > allowed; })) return out;
-    TRY(ask(all, allowed));
+    if (optional.empty() || std::none_of(tried_.begin(), tried_.end(), [&](const Tried& t) { return t.counts(t.all) > allowed; })) return out;
+    TRY(ask(optional, allowed));
     TRY(choose(allowed, out));
     return out;
   }
@@ -305,7 +308,7 @@ class Choosing {
         for (; k < order.size() && !t.alone.empty() && squares > aim * aim; ++k) squares -= square(t.alone[order[k]]);
         stay = std::max(stay, k);
       }
-      std::vector<size_t> rounding;
+      std::vector<size_t> rounding = forced_;
       for (size_t i = stay; i < order.size(); ++i) rounding.insert(rounding.end(), groups_[order[i]].begin(), groups_[order[i]].end());
       double left = 0, counted = 0;
       for (const Tried& t : tried_) {
@@ -332,12 +335,13 @@ class Choosing {
   const std::vector<double> weights_;
   double spent_ = 0;
   std::vector<Tried> tried_;
-  std::vector<std::vector<size_t>> groups_;  // of candidates
+  std::vector<size_t> forced_;
+  std::vector<std::vector<size_t>> groups_;  // of candidates that may round
 };
 
 }  // namespace
 
-Result<RoundingChoice> choose_by_rounding(const Graph& graph, Narrow to, const std::vector<bool>& candidates,
+Result<RoundingChoice> choose_by_rounding(const Graph& graph, Narrow to, const std::vector<Rounds>& candidates,
                                           std::span<const std::vector<Tensor>> samples, double allowed, const RoundingOptions& options) {
   Graph converted = graph;
   TRY(convert_windows(converted));  // the fast convolutions want channels last
@@ -349,7 +353,7 @@ Result<RoundingChoice> choose_by_rounding(const Graph& graph, Narrow to, const s
   std::vector<size_t> at = places(graph, converted);
   Graph narrow = converted;
   for (size_t n = 0; n < candidates.size(); ++n) {
-    if (!candidates[n]) continue;
+    if (candidates[n] == Rounds::no) continue;
     const Node& node = converted.nodes[at[n]];
     for (size_t i = 0; i < rounding_operands(converted, node, to); ++i) {
       const ValueId v = node.inputs[i];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/graph.h"
+#include "passes/pipeline.h"
 
 namespace tenon {
 
@@ -31,12 +32,12 @@ struct RoundingChoice {
 // Answers are the graph's float outputs; they move by the largest difference in parts of the output's largest magnitude, or
 // by 1 where even the shape or what is finite changes; those of a Sigmoid or Softmax also by what they could move by where these
 // are steepest. The worst of all samples counts. Where all candidates (by node) together
-// move them by more than `allowed`, each is asked alone, or in groups of neighbours where there are many; errors of single
+// move them by more than `allowed`, each that may stay is asked alone, or in groups of neighbours where there are many; errors of single
 // roundings are nearly independent, so nodes stay, those first that move the answers far for the work that they do, until the
 // squares of the others sum up to little enough. Samples behind the first are left out where they would take too long or cannot
 // be run.
 // Errors: unavailable, where running the graph often enough is too much work; those of running it.
-Result<RoundingChoice> choose_by_rounding(const Graph& graph, Narrow to, const std::vector<bool>& candidates,
+Result<RoundingChoice> choose_by_rounding(const Graph& graph, Narrow to, const std::vector<Rounds>& candidates,
                                           std::span<const std::vector<Tensor>> samples, double allowed,
                                           const RoundingOptions& options = {});
 

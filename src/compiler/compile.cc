@@ -29,10 +29,10 @@ static bool any_pinned(const Graph& g, const std::string& pattern) {
 }
 
 static Status check_pins(const Graph& g, const BuildOptions& options) {
-  if (options.passes.pin_fp32.empty()) return {};
-  for (const std::string& pattern : options.passes.pin_fp32)
-    if (!any_pinned(g, pattern))
-      return Status(Code::invalid_argument, cat("--pin: no node, operator or value is called '", escape(pattern), "'"), "tenon inspect MODEL.onnx --layers");
+  for (const std::vector<std::string>* patterns : {&options.passes.pin_fp32, &options.passes.pin_low})
+    for (const std::string& pattern : *patterns)
+      if (!any_pinned(g, pattern))
+        return Status(Code::invalid_argument, cat("--pin: no node, operator or value is called '", escape(pattern), "'"), "tenon inspect MODEL.onnx --layers");
   return {};
 }
 
@@ -61,7 +61,7 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   const bool tf32 = options.precision == "tf32";
   passes.has_kernel = [&](const Graph& g, const Node& node) { return compilers[0]->supports({g, node, tf32}).yes; };
   passes.observe = [&](const Graph& g) { return observe_golden(g, engine.profiles[0], out.passes.observed); };
-  passes.rounding = [&](const Graph& g, const std::vector<bool>& candidates) {
+  passes.rounding = [&](const Graph& g, const std::vector<Rounds>& candidates) {
     return round_golden(g, options.precision, candidates, engine.profiles[0], out.passes.rounding);
   };
   passes.kept = [&](const KeptFloat& kept) { out.passes.kept.push_back(kept); };

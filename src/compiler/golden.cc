@@ -129,7 +129,7 @@ static std::vector<std::vector<Shape>> ends_of(const Graph& g, const Optimizatio
   return out;
 }
 
-static Result<RoundingChoice> choose(const Graph& g, Narrow to, const std::vector<bool>& candidates, const OptimizationProfile& profile,
+static Result<RoundingChoice> choose(const Graph& g, Narrow to, const std::vector<Rounds>& candidates, const OptimizationProfile& profile,
                                      const std::vector<Drawn>& kinds = {Drawn::noise, Drawn::smooth, Drawn::edges}) {
   // Of the 5e-3, 2e-2 and 6e-2 that answers may be off by, a part: real inputs move some networks further than drawn ones. Less
   // far than noise is from them are fields that have something to see.
@@ -162,7 +162,7 @@ static Result<RoundingChoice> choose(const Graph& g, Narrow to, const std::vecto
   return why;
 }
 
-std::vector<double> round_golden(const Graph& g, const std::string& precision, const std::vector<bool>& candidates,
+std::vector<double> round_golden(const Graph& g, const std::string& precision, const std::vector<Rounds>& candidates,
                                  const OptimizationProfile& profile, std::string& told) {
   const Narrow to = precision == "fp16" ? Narrow::f16 : precision == "bf16" ? Narrow::bf16 : Narrow::tf32;
   const Graph one = of_one(g);

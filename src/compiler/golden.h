@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/content.h"
+#include "passes/pipeline.h"
 #include "stats/value_range.h"
 
 namespace tenon {
@@ -17,7 +18,7 @@ ValueRanges observe_golden(const Graph& g, const OptimizationProfile& profile, s
 
 // PassOptions::rounding for a precision (tf32, fp16, bf16), on drawn inputs. `told` says how far the outputs move before and
 // after, or why nobody asked.
-std::vector<double> round_golden(const Graph& g, const std::string& precision, const std::vector<bool>& candidates,
+std::vector<double> round_golden(const Graph& g, const std::string& precision, const std::vector<Rounds>& candidates,
                                  const OptimizationProfile& profile, std::string& told);
 
 }  // namespace tenon

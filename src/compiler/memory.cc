@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "backend/backend.h"
 #include "engine/liveness.h"
 #include "engine/memory_plan.h"
 #include "engine/step_kind.h"
@@ -68,7 +69,7 @@ static std::optional<Ints> ints_of(const Graph& g, ValueId v, const SizeOf& size
 }
 
 MemoryFigures plan_intermediates(const Graph& g, const std::vector<StepPlan>& steps, const OptimizationProfile& profile, bool at_maximum,
-                                 const std::vector<bool>& marked) {
+                                 const std::vector<bool>& marked, bool lend) {
   auto size_of = [&](const std::string& symbol) -> std::optional<int64_t> {
     auto it = profile.dims.find(symbol);
     if (it == profile.dims.end()) return std::nullopt;
@@ -80,8 +81,13 @@ MemoryFigures plan_intermediates(const Graph& g, const std::vector<StepPlan>& st
                                           [&](ValueId v) { return ints_of(g, v, size_of); },
                                           [&](size_t n) { return n < steps.size() && steps[n].image.strides_output; }, marked.empty()});
   std::vector<bool> elsewhere(g.values.size());  // outputs have buffers of the caller, shape arithmetic none
-  for (ValueId v : g.outputs)
-    if (live.whole[size_t(v)]) elsewhere[size_t(live.root[size_t(v)])] = true;
+  std::vector<Room> rooms;
+  for (ValueId v : g.outputs) {
+    const auto r = size_t(live.root[size_t(v)]);
+    if (!live.whole[size_t(v)] || elsewhere[r]) continue;
+    elsewhere[r] = true;
+    if (lend && marked[r] && shapes[r] && live.defined_at[r] >= 0) rooms.push_back({byte_size(g.values[r].info.dtype, num_elements(*shapes[r])), live.defined_at[r]});
+  }
   for (const Node& node : g.nodes)
     if (step_kind(node) == StepKind::dims || (step_kind(node) == StepKind::copy && node.attrs.s("to") == "host")) elsewhere[size_t(node.outputs[0])] = true;
   std::vector<Lifetime> lifetimes;
@@ -90,10 +96,15 @@ MemoryFigures plan_intermediates(const Graph& g, const std::vector<StepPlan>& st
     if (!shapes[v]) ++out.unknown;
     else lifetimes.push_back({byte_size(g.values[v].info.dtype, num_elements(*shapes[v])), live.defined_at[v], live.last_use[v]});
   }
-  const MemoryPlan plan = plan_memory(lifetimes);
+  const MemoryPlan plan = plan_memory(lifetimes, rooms);
   out.peak = plan.peak;
   out.lower_bound = plan.lower_bound;
   return out;
+}
+
+MemoryFigures plan_workspace(const Graph& g, const std::vector<StepPlan>& steps, const std::string& target, const OptimizationProfile& profile, bool at_maximum) {
+  const std::vector<bool> there = values_on_device(g, steps, backend_of(target));
+  return plan_intermediates(g, steps, profile, at_maximum, there, !there.empty());
 }
 
 static bool before(const std::pair<XXH128_hash_t, int64_t>& a, const std::pair<XXH128_hash_t, int64_t>& b) {

@@ -7,7 +7,7 @@ namespace tenon {
 
 struct MemoryFigures {
   int64_t peak = 0;         // bytes of intermediate tensors as placed
-  int64_t lower_bound = 0;  // the most that is alive at one step: no plan needs less
+  int64_t lower_bound = 0;  // the most of these that is alive at one step
   int64_t unknown = 0;      // values whose size only the run decides; not counted
 };
 
@@ -16,9 +16,12 @@ struct MemoryFigures {
 std::vector<bool> values_on_device(const Graph& g, const std::vector<StepPlan>& steps, const std::string& backend);
 
 // Intermediate tensors of `g` at the profile's optimum or, where every range has an end, at its maximum; of all values, or of
-// those marked. What kernels need as scratch comes on top.
+// those marked, which `lend`: may stand in the memory of outputs as long as these are not written. What kernels need as scratch
+// comes on top.
 MemoryFigures plan_intermediates(const Graph& g, const std::vector<StepPlan>& steps, const OptimizationProfile& profile, bool at_maximum,
-                                 const std::vector<bool>& marked = {});
+                                 const std::vector<bool>& marked = {}, bool lend = false);
+// Those that take the workspace of an engine for `target`: in the memory of its device. Without a target: all.
+MemoryFigures plan_workspace(const Graph& g, const std::vector<StepPlan>& steps, const std::string& target, const OptimizationProfile& profile, bool at_maximum);
 bool has_maximum(const OptimizationProfile& profile);
 // Constants of the graph and data that kernels have packed; of all steps, or of those of one backend. Equal bytes are stored
 // once, in the file and on the device.

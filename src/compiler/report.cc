@@ -55,8 +55,8 @@ std::string make_report(const EngineContent& c, const PassReport& passes) {
     for (const auto& [symbol, r] : p.dims)
       dims[symbol] = {{"min", r.min}, {"opt", r.opt}, {"max", r.max == kUnbounded ? json(nullptr) : json(r.max)}};
     j["profiles"].push_back({{"dims", dims}});
-    j["memory"]["profiles"].push_back({{"opt", figures_json(plan_intermediates(c.graph, c.steps, p, false))},
-                                       {"max", has_maximum(p) ? figures_json(plan_intermediates(c.graph, c.steps, p, true)) : json(nullptr)}});
+    j["memory"]["profiles"].push_back({{"opt", figures_json(plan_workspace(c.graph, c.steps, c.target, p, false))},
+                                       {"max", has_maximum(p) ? figures_json(plan_workspace(c.graph, c.steps, c.target, p, true)) : json(nullptr)}});
   }
   // Names of a model need not be UTF-8.
   return j.dump(1, ' ', false, json::error_handler_t::replace);
@@ -72,7 +72,7 @@ KeptSummary summarize_kept(const std::string& report) {
   if (!j.contains("kept_float32") || !j["kept_float32"].is_array()) return out;
   for (const json& k : j["kept_float32"])
     out.nodes.push_back({k.value("value", ""), k.value("op", ""), k.value("origins", std::vector<std::string>()), k.value("rule", ""), k.value("why", "")});
-  for (const char* rule : {"pinned", "range", "statistics", "position", "rounding"}) {
+  for (const char* rule : {"pinned", "range", "statistics", "position", "rounding", "result"}) {
     std::vector<std::string> named;
     size_t count = 0;
     for (const KeptFloat& k : out.nodes) {

@@ -1,4 +1,5 @@
-// The memory plan: where each intermediate tensor stands in one arena, from its size and lifetime.
+// The memory plan: where each intermediate tensor stands, from its size and lifetime: in one arena, or in memory that is there
+// anyway and free for a while.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +13,22 @@ struct Lifetime {
   int first, last;
 };
 
-struct MemoryPlan {
-  std::vector<int64_t> offsets;  // one a lifetime, multiples of 64
-  int64_t peak = 0;              // bytes of the arena
-  int64_t lower_bound = 0;       // the most bytes alive at one step: no plan needs less
+// Memory beside the arena, as that of an output, which is free until step `until` writes it.
+struct Room {
+  int64_t bytes;
+  int until;
 };
 
-// Largest first, each at the lowest place that is free during its life. Deterministic.
+struct MemoryPlan {
+  std::vector<int> rooms;        // one a lifetime: the room that it is in; -1: the arena
+  std::vector<int64_t> offsets;  // within that, multiples of 64
+  int64_t peak = 0;              // bytes of the arena
+  int64_t lower_bound = 0;       // the most bytes alive in it at one step: no plan of the same tensors needs less
+};
+
+// Largest first, each in the first room that takes it, else in the arena, at the lowest place that is free during its life.
+// Deterministic.
 // Source: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020 (greedy by size).
-MemoryPlan plan_memory(const std::vector<Lifetime>& lifetimes);
+MemoryPlan plan_memory(const std::vector<Lifetime>& lifetimes, const std::vector<Room>& rooms = {});
 
 }  // namespace tenon

@@ -15,9 +15,12 @@ struct KeptFloat {
   std::string value;                 // that the reason is about
   std::string op;
   std::vector<std::string> origins;  // the ONNX nodes
-  std::string rule;                  // pinned, range, position, statistics or rounding
+  std::string rule;                  // of passes/precision/float_needs.h: pinned, range, …
   std::string why;                   // "reached 1e+06 on golden inputs"
 };
+
+// Whether a node rounds its numbers to a narrower type: it does not, it may where the answers allow it, or it does in any case.
+enum class Rounds : uint8_t { no, may, must };
 
 struct PassOptions {
   std::vector<std::string> skip;  // names of passes that are left out
@@ -27,11 +30,13 @@ struct PassOptions {
   std::string precision = "fp32";
   // Patterns ("*" and "?"): nodes of these names, operators or results stay float32 all the same.
   std::vector<std::string> pin_fp32;
+  // Likewise: nodes that move to the precision whatever the rules say, where they can and pin_fp32 does not name them.
+  std::vector<std::string> pin_low;
   // Tells what numbers the float values of the graph take on examples. Asked once, with precision fp16, if at all.
   std::function<ValueRanges(const Graph& g)> observe;
-  // Tells which of the candidates, by node, have to stay float32 so that rounding the others as the precision does it does not
+  // Tells which of the nodes that may round have to stay float32 so that rounding the others as the precision does it does not
   // move the graph's outputs far: how far the node alone moves them, 0 for those that need not stay. Asked last, if at all.
-  std::function<std::vector<double>(const Graph& g, const std::vector<bool>& candidates)> rounding;
+  std::function<std::vector<double>(const Graph& g, const std::vector<Rounds>& candidates)> rounding;
   // Called with each node that stays float32.
   std::function<void(const KeptFloat& kept)> kept;
   // Whether the device has a kernel for a node, of a graph that may hold nothing else: asked before several nodes become one

@@ -100,7 +100,7 @@ Result<std::unique_ptr<Binding>> Executor::bind(const std::vector<Tensor>& input
   const size_t n_values = g.values.size();
   b->known.assign(n_values, false);
   b->shape.resize(n_values);
-  b->offset.assign(n_values, -1);
+  b->spot.resize(n_values);
   b->output_of.assign(n_values, -1);
   b->data.assign(n_values, nullptr);
   b->held.resize(n_values);
@@ -170,7 +170,8 @@ Status Executor::make_room_for_counts(Binding& b) {
   return {};
 }
 
-// Memory for roots of known shape that steps write, and for scratch. Those that are outputs stand in the outputs' buffers.
+// Memory for roots of known shape that steps write, and for scratch. Those that are outputs stand in the outputs' buffers; on a
+// device with memory of its own, which is dear, the others stand there too until the output is written.
 void Executor::plan_arenas(Binding& b) {
   const Graph& g = plan_.graph;
   for (size_t j = 0; j < g.outputs.size(); ++j) {
@@ -178,6 +179,14 @@ void Executor::plan_arenas(Binding& b) {
     if (b.live.whole[size_t(g.outputs[j])] && b.live.defined_at[r] >= 0 && b.known[r] && b.known[size_t(g.outputs[j])] && !b.held[r] && b.output_of[r] < 0)
       b.output_of[r] = int(j);
   }
+  b.lends.assign(g.outputs.size(), false);
+  std::vector<size_t> lenders;
+  std::vector<Room> rooms;
+  for (size_t v = 0; v < g.values.size() && plan_.split; ++v)
+    if (b.output_of[v] >= 0 && plan_.place[v] == Place::device) {
+      lenders.push_back(size_t(b.output_of[v]));
+      rooms.push_back({byte_size(g.values[v].info.dtype, num_elements(b.shape[v])), b.live.defined_at[v]});
+    }
   for (const Place p : {Place::device, Place::host}) {
     std::vector<size_t> roots;
     std::vector<Lifetime> lifetimes;
@@ -192,9 +201,12 @@ void Executor::plan_arenas(Binding& b) {
         steps.push_back(n);
         lifetimes.push_back({b.steps[n].launch->scratch_bytes(), int(n), int(n)});
       }
-    b.memory[int(p)] = plan_memory(lifetimes);
-    for (size_t k = 0; k < roots.size(); ++k) b.offset[roots[k]] = b.memory[int(p)].offsets[k];
-    for (size_t k = 0; k < steps.size(); ++k) b.steps[steps[k]].scratch = b.memory[int(p)].offsets[roots.size() + k];
+    const MemoryPlan& plan = b.memory[int(p)] = plan_memory(lifetimes, p == Place::device ? rooms : std::vector<Room>());
+    for (size_t k = 0; k < lifetimes.size(); ++k) {
+      const int lender = plan.rooms[k] < 0 ? -1 : int(lenders[size_t(plan.rooms[k])]);
+      (k < roots.size() ? b.spot[roots[k]] : b.steps[steps[k - roots.size()]].scratch) = {lender, plan.offsets[k]};
+      if (lender >= 0) b.lends[size_t(lender)] = true;
+    }
   }
 }
 

@@ -10,10 +10,16 @@
 
 namespace tenon {
 
+// Where something that a run makes stands: in its place's arena, or in the memory of a graph output that is not written yet.
+struct Spot {
+  int output = -1;      // -1: the arena
+  int64_t offset = -1;  // -1: nowhere of these
+};
+
 // A step ready to run with known shapes, or one whose shapes are only known when it is reached ("late").
 struct BoundStep {
   std::unique_ptr<Launch> launch;
-  int64_t scratch = 0;                         // where the launch's scratch lies in its place's arena
+  Spot scratch;                                // of the launch
   std::vector<const void*> in;
   std::vector<void*> out;
   bool late = false;
@@ -29,8 +35,9 @@ struct Binding {
   std::vector<bool> known;                 // is the shape of a value known before the run
   std::vector<Shape> shape;                // where known, and of late values during a run
   Liveness live;                           // at these shapes: where values stand within each other, and how long
-  std::vector<int64_t> offset;             // of a root in its place's arena; -1: it stands elsewhere
+  std::vector<Spot> spot;                  // of a root
   std::vector<int> output_of;              // of a root: the graph output whose buffer it is written to; -1: none
+  std::vector<bool> lends;                 // of a graph output: its memory has others in it before
   std::vector<const void*> data;           // of a value; null while unknown
   std::vector<Tensor> held;                // late values and shape arithmetic
   std::vector<bool> uncounted;             // values of which the plan knows only how large they can be

@@ -121,6 +121,16 @@ Status Executor::bring_inputs_to_host(const std::vector<Tensor>& inputs, std::ve
   return {};
 }
 
+// Whether other values may stand first in memory that the caller gives an output: no input of this run lies there, and it is
+// aligned as an arena is.
+static bool can_lend(const Tensor& output, const std::vector<Tensor>& inputs) {
+  const auto begin = [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.data()); };
+  const auto end = [&](const Tensor& t) { return begin(t) + uintptr_t(t.bytes()); };
+  return begin(output) % 64 == 0 && std::all_of(inputs.begin(), inputs.end(), [&](const Tensor& t) {
+           return t.memory() != output.memory() || end(t) <= begin(output) || end(output) <= begin(t);
+         });
+}
+
 // What the kernels write for each output of known shape: the caller's memory, or memory in the place where the value is
 // made, from which finish_outputs() copies.
 Status Executor::choose_targets(const Binding& b, std::vector<Tensor>& outputs, const RunOptions& options) {
@@ -135,7 +145,7 @@ Status Executor::choose_targets(const Binding& b, std::vector<Tensor>& outputs, 
     const Place p = plan_.place[v];
     const bool here = plan_.memory(p) == kHostMemory || options.outputs_on_device;
     if (!outputs[j] && here) outputs[j] = TRY(allocate(t, shape, p));
-    if (outputs[j] && outputs[j].memory() == plan_.memory(p) && usable(outputs[j])) {
+    if (outputs[j] && outputs[j].memory() == plan_.memory(p) && usable(outputs[j]) && (!b.lends[j] || can_lend(outputs[j], *inputs_))) {
       targets_[j] = outputs[j];
       continue;
     }
@@ -188,7 +198,7 @@ Status Executor::place(Binding& b, const std::vector<Tensor>& inputs, const std:
     of_root[v] = g.values[v].is_constant() ? g.values[v].info.constant.data()
                  : b.held[v]               ? b.held[v].data()
                  : b.output_of[v] >= 0     ? targets_[size_t(b.output_of[v])].data()
-                 : b.offset[v] >= 0        ? static_cast<const char*>(b.placed_arena[int(plan_.place[v])]) + b.offset[v]
+                 : b.spot[v].offset >= 0   ? address_of(b.spot[v], plan_.place[v])
                                            : nullptr;
   for (size_t i = 0; i < inputs.size(); ++i) of_root[size_t(g.inputs[i])] = on_host[i] ? on_host[i].data() : nullptr;
   // An input that is on the device already need not be copied there.
@@ -218,6 +228,11 @@ Status Executor::place(Binding& b, const std::vector<Tensor>& inputs, const std:
       s.out[i] = node.outputs[i] == kNoValue ? nullptr : const_cast<void*>(b.data[size_t(node.outputs[i])]);
   }
   return {};
+}
+
+void* Executor::address_of(const Spot& spot, Place p) const {
+  const void* base = spot.output >= 0 ? targets_[size_t(spot.output)].data() : arena_[int(p)]->data();
+  return static_cast<char*>(const_cast<void*>(base)) + spot.offset;
 }
 
 // Constants that a kernel of the device reads have an address there too.
@@ -277,7 +292,7 @@ Status Executor::run_step(Binding& b, size_t n, SymbolValues& symbols) {
     }
     for (const CopiedPart& p : parts) TRY(copy_part(step, p, s.out[0], s.in[p.input]));
     if (b.live.placed[n]) return {};
-    return launch(b, n, static_cast<char*>(arena_[int(step.place)]->data()) + s.scratch);
+    return launch(b, n, s.scratch.offset >= 0 ? address_of(s.scratch, step.place) : nullptr);
   })));
   if (timer_) TRY(end_timing(b, *step.node, symbols));
   return {};

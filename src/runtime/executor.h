@@ -13,6 +13,7 @@
 namespace tenon {
 
 struct Binding;
+struct Spot;
 class SymbolValues;
 
 struct RunOptions {
@@ -70,6 +71,7 @@ class Executor {
   Status choose_targets(const Binding& b, std::vector<Tensor>& outputs, const RunOptions& options);
   Status place(Binding& b, const std::vector<Tensor>& inputs, const std::vector<Tensor>& on_host);
   Status grow_arena(const Binding& b, Place p);
+  void* address_of(const Spot& spot, Place p) const;
   const void* address_for(const Binding& b, const LoadedStep& step, size_t input) const;
   Status run_bound(Binding& b, SymbolValues& symbols);
   Status run_step(Binding& b, size_t n, SymbolValues& symbols);

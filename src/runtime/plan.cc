@@ -1,7 +1,6 @@
 #include "runtime/plan.h"
 
 #include <algorithm>
-#include <map>
 
 #include "base/memory_limit.h"
 
@@ -83,24 +82,34 @@ static Status check_places(const LoadedPlan& plan, const LoadedStep& step) {
   return {};
 }
 
-// Constants that kernels of the device read in its memory, each buffer once.
+// Constants that kernels of the device read in its memory, all together.
 static Status upload_constants(LoadedPlan& plan) {
-  std::map<const void*, std::shared_ptr<Buffer>> there;
+  std::vector<size_t> values;
+  std::vector<Tensor> constants;
   for (const LoadedStep& step : plan.steps)
     for (size_t i = 0; i < step.node->inputs.size(); ++i) {
       const ValueId v = step.node->inputs[i];
       if (step.place != Place::device || step.kind != StepKind::kernel || !plan.graph.is_constant(v) || step.wants_value(i) || step.ignores_value(i)) continue;
-      const Tensor& t = plan.graph.constant(v);
-      Tensor& to = plan.constants[size_t(v)];
-      if (to || t.buffer()->is_zeros()) continue;  // there, or absorbed by its kernels
-      std::shared_ptr<Buffer>& buffer = there[t.data()];
-      if (!buffer || buffer->size() < t.bytes()) buffer = TRY(plan.device->upload(t));
-      to = Tensor(t.dtype(), t.shape(), buffer);
+      if (std::find(values.begin(), values.end(), size_t(v)) != values.end() || plan.graph.constant(v).buffer()->is_zeros()) continue;  // listed, or absorbed by its kernels
+      values.push_back(size_t(v));
+      constants.push_back(plan.graph.constant(v));
     }
+  const auto there = TRY(plan.device->upload_all(constants));
+  for (size_t i = 0; i < values.size(); ++i) plan.constants[values[i]] = Tensor(constants[i].dtype(), constants[i].shape(), there[i]);
   return {};
 }
 
+static void list_images(const std::vector<StepPlan>& steps, const std::string& backend, std::vector<const KernelImage*>& out) {
+  for (const StepPlan& step : steps) {
+    if (step.image.backend == backend) out.push_back(&step.image);
+    for (const auto& [attr, body] : step.bodies) list_images(body, backend, out);
+  }
+}
+
 Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<StepPlan>& steps, const Devices& devices) {
+  std::vector<const KernelImage*> images;
+  list_images(steps, devices[0].backend, images);
+  const auto prepared = TRY(devices[0].device->prepare_load(images));  // of bodies too
   auto plan = std::make_unique<LoadedPlan>();
   plan->graph = std::move(graph);
   plan->device = devices[0].device.get();
@@ -125,7 +134,7 @@ Result<std::unique_ptr<LoadedPlan>> load_plan(Graph graph, const std::vector<Ste
 static void list_memory(const LoadedPlan& plan, HeldMemory& out) {
   if (!plan.split) return;
   for (const Tensor& t : plan.constants)
-    if (t) out[t.buffer()->data()] = plan.device->allocation_bytes(t.buffer()->size());
+    if (t) plan.device->list_memory(*t.buffer(), out);
   for (const LoadedStep& step : plan.steps) {
     if (step.kernel_ptr) step.kernel_ptr->list_memory(out);
     for (const auto& [name, body] : step.bodies) list_memory(*body, out);

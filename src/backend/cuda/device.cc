@@ -4,6 +4,8 @@
 
 #include <cstdio>
 #include <cstring>
+#include <functional>
+#include <set>
 
 #include "backend/cuda/chip.h"
 #include "backend/cuda/kernel.h"
@@ -204,21 +206,73 @@ static std::string content_key(const Tensor& t) {
   return cat(uint64_t(h.high64), ".", uint64_t(h.low64), ".", t.bytes());
 }
 
-Result<std::shared_ptr<Buffer>> CudaDevice::upload(const Tensor& data) {
+// What kernels may count on, as of the driver's own allocations.
+static int64_t in_block(int64_t bytes) { return (std::max<int64_t>(bytes, 1) + 255) / 256 * 256; }
+
+Result<std::vector<std::shared_ptr<Buffer>>> CudaDevice::upload_all(std::span<const Tensor> constants) {
   TRY(alive());
-  const std::string key = content_key(data);
-  {
+  std::vector<std::shared_ptr<Buffer>> out(constants.size());
+  std::vector<std::string> keys(constants.size());
+  std::map<std::string, std::pair<size_t, int64_t>> missing;  // by key: the first of them, and where it goes in the block
+  int64_t bytes = 0;
+  for (size_t i = 0; i < constants.size(); ++i) {
+    {
+      std::lock_guard lock(mutex_);
+      if (auto it = prepared_.find(constants[i].data()); it != prepared_.end()) out[i] = it->second.lock();
+    }
+    if (out[i] && out[i]->size() == std::max<int64_t>(constants[i].bytes(), 1)) continue;
+    keys[i] = content_key(constants[i]);
     std::lock_guard lock(mutex_);
-    if (auto known = uploads_[key].lock()) return known;
+    const auto known = uploads_.find(keys[i]);
+    out[i] = known == uploads_.end() ? nullptr : known->second.lock();
+    if (!out[i] && missing.try_emplace(keys[i], i, bytes).second) bytes += in_block(constants[i].bytes());
   }
-  auto buffer = allocate(std::max<int64_t>(data.bytes(), 1));
-  if (!buffer) return Status(Code::out_of_memory, cat("no device memory for ", human_bytes(uint64_t(data.bytes())), " of weights"), "a GPU with more free memory");
+  if (missing.empty()) return out;
+  const auto block = allocate(bytes);
+  if (!block) return Status(Code::out_of_memory, cat("no device memory for ", human_bytes(uint64_t(bytes)), " of weights"), "a GPU with more free memory");
   Current current(*this);
-  if (const int error = data.bytes() ? driver_.copy_to_device(reinterpret_cast<DevicePtr>(buffer->data()), data.data(), size_t(data.bytes())) : 0)
-    return failed(error, "copy weights");
+  for (const auto& [key, place] : missing) {
+    const Tensor& data = constants[place.first];
+    const auto to = static_cast<char*>(block->data()) + place.second;
+    if (const int error = data.bytes() ? driver_.copy_to_device(reinterpret_cast<DevicePtr>(to), data.data(), size_t(data.bytes())) : 0)
+      return failed(error, "copy weights");
+    out[place.first] = Buffer::borrow(to, std::max<int64_t>(data.bytes(), 1), block, memory_id_);
+  }
   std::lock_guard lock(mutex_);
-  uploads_[key] = buffer;
-  return buffer;
+  for (const auto& [key, place] : missing) uploads_[key] = out[place.first];
+  for (size_t i = 0; i < out.size(); ++i)
+    if (!out[i]) out[i] = out[missing.at(keys[i]).first];
+  return out;
+}
+
+namespace {
+// Weights that wait for the kernels that will ask for them.
+struct Prepared {
+  std::vector<std::shared_ptr<Buffer>> buffers;
+  std::function<void()> forget;
+  ~Prepared() { forget(); }
+};
+}  // namespace
+
+Result<std::shared_ptr<void>> CudaDevice::prepare_load(std::span<const KernelImage* const> images) {
+  std::vector<Tensor> weights;  // behind the machine code
+  std::set<const void*> seen;
+  for (const KernelImage* image : images)
+    for (size_t i = 1; i < image->data.size(); ++i)
+      if (image->data[i] && seen.insert(image->data[i].data()).second) weights.push_back(image->data[i]);
+  std::vector<std::shared_ptr<Buffer>> there = TRY(upload_all(weights));
+  std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < weights.size(); ++i) prepared_[weights[i].data()] = there[i];
+  auto forget = [device = shared_from_this(), weights] {
+    std::lock_guard lock(device->mutex_);
+    for (const Tensor& t : weights) device->prepared_.erase(t.data());
+  };
+  return std::shared_ptr<void>(std::shared_ptr<Prepared>(new Prepared{std::move(there), std::move(forget)}));
+}
+
+void CudaDevice::list_memory(const Buffer& buffer, HeldMemory& out) const {
+  const auto [address, bytes] = pool_.block_of(reinterpret_cast<DevicePtr>(buffer.data()));
+  out[reinterpret_cast<const void*>(address)] = bytes;
 }
 
 // ---- machine code ------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
   Result<MemoryId> owner_of(const void* address) const override;
   std::shared_ptr<Buffer> allocate(int64_t bytes) override;
   int64_t allocation_bytes(int64_t bytes) const override { return MemoryPool::block_bytes(bytes); }
+  void list_memory(const Buffer& buffer, HeldMemory& out) const override;
   std::shared_ptr<Buffer> allocate_staging(int64_t bytes) override;
   Status copy(Stream& stream, void* to, const void* from, int64_t bytes, Copy direction) override;
   Result<std::unique_ptr<Stream>> create_stream(int threads) override;
@@ -54,7 +55,9 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
   };
   // Equal bytes are on the device once, as long as somebody holds them.
   Result<std::shared_ptr<LoadedModule>> load_module(const Tensor& code);
-  Result<std::shared_ptr<Buffer>> upload(const Tensor& data) override;
+  // In one block what is not there yet.
+  Result<std::vector<std::shared_ptr<Buffer>>> upload_all(std::span<const Tensor> constants) override;
+  Result<std::shared_ptr<void>> prepare_load(std::span<const KernelImage* const> images) override;
 
  private:
   CudaDevice(const Driver& driver, int ordinal, const GpuInfo& gpu, int device, Context context);
@@ -72,6 +75,7 @@ class CudaDevice : public Device, public std::enable_shared_from_this<CudaDevice
   Status fault_;  // once it is dead
   std::map<std::string, std::weak_ptr<LoadedModule>> modules_;  // by hash
   std::map<std::string, std::weak_ptr<Buffer>> uploads_;
+  std::map<const void*, std::weak_ptr<Buffer>> prepared_;       // by the address on the host, while prepare_load's result is kept
   mutable std::mutex staging_mutex_;
   std::map<const char*, int64_t> staging_;
 };

@@ -251,6 +251,39 @@ TEST_F(CudaDeviceTest, EqualWeightsAndEqualCodeAreThereOnce) {
   EXPECT_EQ(count("module_unload"), 1);
 }
 
+TEST_F(CudaDeviceTest, WeightsOfManyKernelsLieInOneBlock) {
+  auto d = std::static_pointer_cast<CudaDevice>(open());
+  KernelImage images[3];
+  for (int i = 0; i < 3; ++i) images[i].data = {Tensor(), Tensor::make(DType::f32, {1000}), Tensor::of_floats(std::vector<double>{1, 2, 3})};
+  for (int i = 0; i < 3; ++i)
+    for (int64_t k = 0; k < 1000; ++k) images[i].data[1].set(k, i % 2);  // the last as the first
+  const auto before = d->upload(Tensor::of_floats(std::vector<double>{1, 2, 3})).value();
+  const int allocated = count("alloc");
+  const KernelImage* all[] = {&images[0], &images[1], &images[2]};
+  auto prepared = take(d->prepare_load(all));
+  EXPECT_EQ(count("alloc"), allocated + 1);
+  EXPECT_EQ(count("copy_to_device"), 3);
+  HeldMemory held;
+  std::set<const void*> addresses;
+  std::vector<std::shared_ptr<Buffer>> kept;
+  for (const KernelImage& image : images) {
+    for (int k : {1, 2}) kept.push_back(d->upload(image.data[size_t(k)]).value());
+    d->list_memory(*kept[kept.size() - 2], held);
+    addresses.insert(kept[kept.size() - 2]->data());
+    EXPECT_EQ(std::memcmp(kept[kept.size() - 2]->data(), image.data[1].data(), 4000), 0);
+    EXPECT_EQ(kept.back(), before);
+  }
+  EXPECT_EQ(count("copy_to_device"), 3);
+  EXPECT_EQ(addresses.size(), 2u);
+  ASSERT_EQ(held.size(), 1u);
+  EXPECT_EQ(held.begin()->second, 8192);  // two of 4000 bytes at multiples of 256
+  // What nobody took goes with the result, what somebody took stays; its address on the host may be another tensor's then.
+  prepared.reset();
+  EXPECT_EQ(d->upload(images[1].data[1]).value(), kept[2]);
+  images[1].data[1].set(0, 7);
+  EXPECT_NE(d->upload(images[1].data[1]).value(), kept[2]);
+}
+
 TEST_F(CudaDeviceTest, CopiesFromOrdinaryMemoryAreWaitedForWhereTheGpuReadsItItself) {
   fake::state().pageable_access = true;
   auto d = open();

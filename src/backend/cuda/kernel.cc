@@ -187,7 +187,7 @@ class CudaKernel : public Kernel {
   }
   void list_memory(HeldMemory& out) const override {
     out[module.get()] = module->bytes;
-    for (const auto& buffer : data) out[buffer->data()] = device->allocation_bytes(buffer->size());
+    for (const auto& buffer : data) device->list_memory(*buffer, out);
   }
 
   Result<std::unique_ptr<Launch>> bind(std::span<const TensorDesc> in, std::span<const TensorDesc> out, Stream&) const override {

@@ -8,8 +8,15 @@ namespace tenon::cuda {
 static constexpr int64_t kLargestKept = int64_t(256) << 20, kMostKept = int64_t(1) << 30;
 
 int64_t MemoryPool::block_bytes(int64_t bytes) {
-  const int64_t step = bytes > 1 << 20 ? 1 << 20 : 512;
+  const int64_t step = bytes > 1 << 20 ? 1 << 16 : 512;
   return (std::max<int64_t>(bytes, 1) + step - 1) / step * step;
+}
+
+std::pair<DevicePtr, int64_t> MemoryPool::block_of(DevicePtr address) const {
+  std::lock_guard lock(mutex_);
+  const auto after = used_.upper_bound(address);
+  if (after == used_.begin()) return {address, 0};
+  return *std::prev(after);
 }
 
 std::shared_ptr<Progress> MemoryPool::add_stream() {

@@ -31,6 +31,8 @@ class MemoryPool {
   void free(DevicePtr address);
   // What allocate(bytes) takes.
   static int64_t block_bytes(int64_t bytes);
+  // The block that an address in use lies in: where it begins, and its bytes.
+  std::pair<DevicePtr, int64_t> block_of(DevicePtr address) const;
   // Gives everything that is kept back to the driver.
   void trim();
   int64_t kept_bytes() const;

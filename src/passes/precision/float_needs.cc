@@ -17,26 +17,40 @@ bool is_pinned(const Graph& g, const Node& node, const std::string& pattern) {
          std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return v != kNoValue && matches(g.value(v).name); });
 }
 
-static std::vector<FloatNeed> find_pinned(const Graph& g, const PassOptions& options) {
-  std::vector<FloatNeed> out(g.nodes.size());
-  for (size_t n = 0; n < g.nodes.size(); ++n)
-    for (const std::string& pattern : options.pin_fp32)
-      if (!out[n] && is_pinned(g, g.nodes[n], pattern)) out[n] = {"pinned", cat("--pin ", pattern, "=fp32")};
+static const std::string* find_pin(const Graph& g, const Node& node, const std::vector<std::string>& patterns) {
+  const auto it = std::find_if(patterns.begin(), patterns.end(), [&](const std::string& pattern) { return is_pinned(g, node, pattern); });
+  return it == patterns.end() ? nullptr : &*it;
+}
+
+static FloatNeeds find_pinned(const Graph& g, const PassOptions& options) {
+  FloatNeeds out{std::vector<FloatNeed>(g.nodes.size()), std::vector<bool>(g.nodes.size()), {}};
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    if (const std::string* pin = find_pin(g, g.nodes[n], options.pin_fp32)) out.nodes[n] = {"pinned", cat("--pin ", *pin, "=fp32")};
+    else out.forced[n] = find_pin(g, g.nodes[n], options.pin_low);
+  }
   return out;
+}
+
+static void drop_forced(FloatNeeds& needs) {
+  for (size_t n = 0; n < needs.nodes.size(); ++n)
+    if (needs.forced[n]) needs.nodes[n] = {};
 }
 
 FloatNeeds find_float_needs(const Graph& g, DType low, const PassOptions& options) {
-  FloatNeeds out{find_pinned(g, options), find_mask_nodes(g)};
+  FloatNeeds out = find_pinned(g, options);
+  out.saturates = find_mask_nodes(g);
   add_range_needs(g, low, options.observe && low == DType::f16 ? options.observe(g) : ValueRanges(), out);
   add_position_needs(g, out);
   add_statistics_needs(g, low, out);
+  drop_forced(out);
   return out;
 }
 
-std::vector<FloatNeed> find_product_needs(const Graph& g, const PassOptions& options) {
-  FloatNeeds out{find_pinned(g, options), std::vector<bool>(g.nodes.size())};
+FloatNeeds find_product_needs(const Graph& g, const PassOptions& options) {
+  FloatNeeds out = find_pinned(g, options);
   add_position_needs(g, out);
-  return std::move(out.nodes);
+  drop_forced(out);
+  return out;
 }
 
 void add_measured_needs(const std::vector<double>& moved, std::vector<FloatNeed>& needs) {

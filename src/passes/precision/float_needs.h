@@ -1,7 +1,7 @@
 // What must stay float32 where the rest moves to fp16 or bf16, or has its products in tf32, and why. Four rules, three of them in files of their own, and
 // the pins of the user:
 //
-//   pinned       PassOptions::pin_fp32 names the node
+//   pinned       PassOptions::pin_fp32 names the node (what pin_low names the others do not hold)
 //   range        a number is beyond what the type holds (range_needs.cc): seen on golden inputs, or told by intervals
 //   position     which element, index or place is taken hangs on the last bits (position_needs.cc)
 //   statistics   sums, variances and guards that are tiny by nature (statistics_needs.cc)
@@ -32,13 +32,14 @@ struct FloatNeed {
 
 struct FloatNeeds {
   std::vector<FloatNeed> nodes;         // as graph.nodes
+  std::vector<bool> forced;             // by node: PassOptions::pin_low names it, and no need is left
   // Nodes whose inputs may be cut off below at kMaskFloor: only a Softmax sees what becomes of them.
   std::vector<bool> saturates;
 };
 
 FloatNeeds find_float_needs(const Graph& g, DType low, const PassOptions& options);
-// The same for tf32, by node: float32's range is all there, so pins and positions are what matters.
-std::vector<FloatNeed> find_product_needs(const Graph& g, const PassOptions& options);
+// The same for tf32: float32's range is all there, so pins and positions are what matters.
+FloatNeeds find_product_needs(const Graph& g, const PassOptions& options);
 // The rule `rounding`: what PassOptions::rounding has answered.
 void add_measured_needs(const std::vector<double>& moved, std::vector<FloatNeed>& needs);
 KeptFloat kept_float(const Graph& g, const Node& node, const FloatNeed& need);

@@ -302,5 +302,29 @@ TEST(FloatNeeds, PinsTakeNamesAndOperators) {
   EXPECT_EQ(kept("none"), "");
 }
 
+TEST(FloatNeeds, WhatIsPinnedLowMovesWhateverARuleSays) {
+  const auto kept = [](const std::vector<std::string>& low, const std::vector<std::string>& high) {
+    PassOptions options;
+    options.pin_low = low;
+    options.pin_fp32 = high;
+    options.rounding = [](const Graph&, const std::vector<Rounds>& candidates) {
+      std::vector<double> moved;
+      for (Rounds r : candidates) moved.push_back(r == Rounds::may ? 1 : 0);
+      return moved;
+    };
+    return lower(R"(graph "g" (%x: f32[2, 4]) -> (%i, %y) {
+      const %w: f32[4, 4] = random 1
+      %a = MatMul(%x, %w)
+      %s = Add(%a, %x)
+      %i = ArgMax(%s)
+      %y = MatMul(%x, %w)
+    })", options).kept_ops();
+  };
+  EXPECT_EQ(kept({}, {}), "MatMul:rounding Add:position ArgMax:position MatMul:rounding");
+  EXPECT_EQ(kept({"*"}, {}), "");
+  EXPECT_EQ(kept({"Add", "y"}, {}), "MatMul:rounding ArgMax:position");
+  EXPECT_EQ(kept({"*"}, {"y"}), "MatMul:pinned");
+}
+
 }  // namespace
 }  // namespace tenon

@@ -70,9 +70,11 @@ class LowerPrecision {
 
   void add_rounding_needs() {
     if (!rounding_) return;
-    std::vector<bool> candidates;
-    for (size_t n = 0; n < g_.nodes.size(); ++n)
-      candidates.push_back(!needs_.nodes[n] && !needs_.saturates[n] && !g_.nodes[n].op->view && takes_low(g_.nodes[n]));
+    std::vector<Rounds> candidates;
+    for (size_t n = 0; n < g_.nodes.size(); ++n) {
+      const bool can = !needs_.nodes[n] && !needs_.saturates[n] && !g_.nodes[n].op->view && takes_low(g_.nodes[n]);
+      candidates.push_back(!can ? Rounds::no : needs_.forced[n] ? Rounds::must : Rounds::may);
+    }
     add_measured_needs(rounding_(g_, candidates), needs_.nodes);
   }
 
@@ -199,13 +201,15 @@ class LowerPrecision {
 
 // tf32: nothing moves to another type; products that have to stay float32 say so.
 Result<Graph> keep_products(Graph g, const PassOptions& options) {
-  std::vector<FloatNeed> needs = find_product_needs(g, options);
-  std::vector<bool> products, candidates;
+  FloatNeeds found = find_product_needs(g, options);
+  std::vector<FloatNeed>& needs = found.nodes;
+  std::vector<bool> products;
+  std::vector<Rounds> candidates;
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     products.push_back(product_factors(g, g.nodes[n]) > 0 && g.info(g.nodes[n].inputs[0]).dtype == DType::f32);
-    candidates.push_back(products[n] && !needs[n]);
+    candidates.push_back(!products[n] || needs[n] ? Rounds::no : found.forced[n] ? Rounds::must : Rounds::may);
   }
-  if (options.rounding && std::find(candidates.begin(), candidates.end(), true) != candidates.end())
+  if (options.rounding && std::any_of(candidates.begin(), candidates.end(), [](Rounds r) { return r != Rounds::no; }))
     add_measured_needs(options.rounding(g, candidates), needs);
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     if (!products[n] || !needs[n]) continue;

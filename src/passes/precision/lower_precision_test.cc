@@ -148,8 +148,8 @@ TEST(LowerPrecision, InTf32TypesStay) {
 TEST(LowerPrecision, InTf32WhatMovesTheAnswersIsExact) {
   PassOptions options = tf32();
   std::vector<KeptFloat> kept;
-  options.rounding = [](const Graph&, const std::vector<bool>& candidates) {
-    EXPECT_EQ(candidates, (std::vector<bool>{true, false, false, true}));
+  options.rounding = [](const Graph&, const std::vector<Rounds>& candidates) {
+    EXPECT_EQ(candidates, (std::vector<Rounds>{Rounds::may, Rounds::no, Rounds::no, Rounds::may}));
     return std::vector<double>{0.02, 0, 0, 0};
   };
   options.kept = [&](const KeptFloat& k) { kept.push_back(k); };

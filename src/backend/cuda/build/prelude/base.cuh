@@ -19,16 +19,20 @@ struct f8e8m0 { unsigned char bits; };
 // negative zero, its code is the only NaN; FN: no infinity, all ones is NaN; none of them: every code is a number.
 template <int E, int M, int BIAS, bool INF, bool FNUZ, bool FN>
 struct SmallFloat {
-  static constexpr unsigned kTop = (1u << E) - 1, kInf = kTop << M, kOnes = kInf | ((1u << M) - 1), kSign = 1u << (E + M);
-  static constexpr unsigned kLargest = INF ? kInf - 1 : FN ? kOnes - 1 : kOnes;
-  static constexpr bool kNumbersOnly = !INF && !FNUZ && !FN;
+  // Functions, since constants would be symbols of every kernel's machine code.
+  static DEVICE unsigned top() { return (1u << E) - 1; }
+  static DEVICE unsigned inf() { return top() << M; }
+  static DEVICE unsigned ones() { return inf() | ((1u << M) - 1); }
+  static DEVICE unsigned sign_bit() { return 1u << (E + M); }
+  static DEVICE unsigned largest() { return INF ? inf() - 1 : FN ? ones() - 1 : ones(); }
+  static DEVICE bool numbers_only() { return !INF && !FNUZ && !FN; }
 
   // To nearest even. Overflow gives the largest value if `saturate`, else infinity or NaN as the type has it.
   static DEVICE unsigned encode(float v, bool saturate) {
     const unsigned all = float_bits(v), sign = all >> 31 << (E + M), mantissa = all & 0x7fffffu;
     const int exponent = int(all >> 23 & 255u);
-    if (exponent == 255 && mantissa) return FNUZ || kNumbersOnly ? kSign : sign | (INF ? kInf | 1u << (M - 1) : kLargest + 1);
-    const unsigned overflow = kNumbersOnly || saturate ? sign | kLargest : FNUZ ? kSign : sign | (INF ? kInf : kLargest + 1);
+    if (exponent == 255 && mantissa) return FNUZ || numbers_only() ? sign_bit() : sign | (INF ? inf() | 1u << (M - 1) : largest() + 1);
+    const unsigned overflow = numbers_only() || saturate ? sign | largest() : FNUZ ? sign_bit() : sign | (INF ? inf() : largest() + 1);
     if (exponent == 255) return overflow;
     // The bits above the last place are kept, which for subnormals is fixed; a carry moves into the exponent.
     const int biased = exponent - 127 + BIAS, shift = 23 - M + (biased < 1 ? 1 - biased : 0);
@@ -36,17 +40,17 @@ struct SmallFloat {
     const unsigned whole = mantissa | 0x800000u, rest = whole & ((1u << shift) - 1), middle = 1u << (shift - 1);
     unsigned kept = whole >> shift;
     if (rest > middle || (rest == middle && (kept & 1))) ++kept;
-    if (biased > int(kTop)) return overflow;
+    if (biased > int(top())) return overflow;
     const unsigned code = biased < 1 ? kept : (unsigned(biased - 1) << M) + kept;
-    if (code > kLargest) return overflow;
+    if (code > largest()) return overflow;
     return FNUZ && code == 0 ? 0 : sign | code;
   }
   static DEVICE float decode(unsigned code) {
-    const unsigned mantissa = code & ((1u << M) - 1), exponent = code >> M & kTop;
+    const unsigned mantissa = code & ((1u << M) - 1), exponent = code >> M & top();
     const bool negative = code >> (E + M) & 1;
-    if (FNUZ && code == kSign) return NOT_A_NUMBER;
-    if (INF && exponent == kTop) return mantissa ? NOT_A_NUMBER : negative ? -INFINITE : INFINITE;
-    if (FN && (code & kOnes) == kOnes) return NOT_A_NUMBER;
+    if (FNUZ && code == sign_bit()) return NOT_A_NUMBER;
+    if (INF && exponent == top()) return mantissa ? NOT_A_NUMBER : negative ? -INFINITE : INFINITE;
+    if (FN && (code & ones()) == ones()) return NOT_A_NUMBER;
     const float v = exponent == 0 ? float(mantissa) * float_from_bits(unsigned(128 - BIAS - M) << 23)
                                   : float_from_bits((exponent + unsigned(127 - BIAS)) << 23 | mantissa << (23 - M));
     return negative ? -v : v;

@@ -25,6 +25,10 @@ inline float float_from_bits(unsigned v) { return std::bit_cast<float>(v); }
 inline unsigned long long double_bits(double v) { return std::bit_cast<unsigned long long>(v); }
 inline float min_nan(float a, float b) { return a != a ? a : b != b ? b : a < b ? a : b; }
 inline float max_nan(float a, float b) { return a != a ? a : b != b ? b : a < b ? b : a; }
+// As the hardware's approximations: subnormal numbers are zero.
+inline float flushed(float v) { return std::fabs(v) < 0x1p-126f ? std::copysign(0.f, v) : v; }
+inline float fast_exp2(float v) { return flushed(std::exp2(flushed(v))); }
+inline float fast_reciprocal(float v) { return flushed(1 / flushed(v)); }
 inline unsigned short float_to_f16(float v) { return tenon::f32_to_f16(v); }
 inline float f16_to_float(unsigned short v) { return tenon::f16_to_f32(v); }
 inline unsigned short float_to_bf16(float v) { return tenon::f32_to_bf16(v); }
@@ -135,6 +139,33 @@ TEST(Prelude, FloatsToIntegers) {
     store_double(DType::u64, &bits, 0, v);
     EXPECT_EQ(to_u64(v), bits) << v;
   }
+}
+
+// All float16, and what lies between.
+TEST(Prelude, NarrowFunctionsAreTrueTo16Bits) {
+  struct {
+    const char* name;
+    float (*is)(float);
+    double (*must)(double);
+    double relative, absolute;
+  } functions[] = {{"exp", device::exp_narrow, [](double v) { return std::exp(v); }, 1e-5, 1.2e-38},
+                   {"sigmoid", device::sigmoid_narrow, [](double v) { return 1 / (1 + std::exp(-v)); }, 1e-5, 1.2e-38},
+                   {"tanh", device::tanh_narrow, [](double v) { return std::tanh(v); }, 1e-5, 1.2e-38},
+                   {"erf", device::erf_narrow, [](double v) { return std::erf(v); }, 1e-5, 1.3e-5}};
+  for (const auto& f : functions) {
+    for (uint32_t code = 0; code < 65536; ++code)
+      for (float scale : {1.f, 1.0003f, 1e-6f}) {
+        const float x = f16_to_f32(uint16_t(code)) * scale;
+        const double must = f.must(x), is = f.is(x);
+        if (std::isnan(must) || std::fabs(must) > 3e38) ASSERT_TRUE(std::isnan(must) ? std::isnan(is) : is > 3e38) << f.name << " of " << x << ": " << is;
+        else ASSERT_NEAR(is, must, std::fabs(must) * f.relative + f.absolute) << f.name << " of " << x;
+      }
+    EXPECT_TRUE(std::isnan(f.is(NAN)));
+  }
+  EXPECT_EQ(device::erf_narrow(INFINITY), 1);
+  EXPECT_EQ(device::erf_narrow(-INFINITY), -1);
+  EXPECT_EQ(device::erf_narrow(-3.7f), -1);  // so that Gelu of what lies far below is zero
+  EXPECT_EQ(device::tanh_narrow(-INFINITY), -1);
 }
 
 TEST(Prelude, EveryFileIsEmbeddedInOrder) {

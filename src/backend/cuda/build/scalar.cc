@@ -105,6 +105,9 @@ const char* function_name(Prim p) {
 
 // Empty where floats have no such operation.
 std::string float_text(Prim p, DType t, const std::string& a, const std::string& b) {
+  // bf16 has the small numbers that the narrow forms of exp and sigmoid do not give.
+  const bool narrow = p == Prim::erf || p == Prim::tanh ? t == DType::f16 || t == DType::bf16 : (p == Prim::exp || p == Prim::sigmoid) && t == DType::f16;
+  if (narrow) return cat(prim_name(p), "_narrow(", a, ")");
   switch (p) {
     case Prim::neg: return "-" + a;
     case Prim::add: return cat(a, " + ", b);

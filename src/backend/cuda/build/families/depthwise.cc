@@ -104,7 +104,7 @@ const int position = $LINE * $WIDTH + x0 + o;
 const int at = position * $PITCH + channel;
 )", {{"WIDTH", k.size(p.out[x])}, {"LINE", out_line}, {"PITCH", k.size(p.apart.value_or(Dim(channels)))}});
   const int run = std::min(vec, 128 / bits(p.epilogue.out));
-  const std::string stores = TRY(epilogue_text(k, p.epilogue, {"(sums[o] + q)", "position", "(channel + q)", "(at + q)", "int", run}, to));
+  const std::string stores = TRY(epilogue_steps(k, p.epilogue, {"(sums[o] + q)", "position", "(channel + q)", "(at + q)", "int", run}, to)).text();
   k.body = s + cat("UNROLL\nfor (int q = 0; q < V; q += ", run, ") {\n", stores, "}\n}\n");
   out.source += k.text();
   out.variant = cat("conv.depthwise.v", vec, "x", across);

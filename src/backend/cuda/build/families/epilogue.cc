@@ -94,24 +94,26 @@ Result<Epilogue> make_epilogue(const KernelRequest& r, const Anchor& anchor, con
 
 namespace {
 
-// Reads one operand ahead of the loop over the run, and names the element that the loop reads.
+// Reads operands ahead of the loop over the run, and names the elements that the loop reads.
 class OperandReader {
  public:
   OperandReader(KernelWriter& k, const EpilogueText& names) : k_(k), names_(names) {}
 
-  std::string read(const EpilogueOperand& p, const std::string& name, std::string& before) {
+  std::string read(const EpilogueOperand& p, const std::string& name, EpilogueSteps& steps) {
     const std::string type = device_type(p.type);
     const std::string base = address(p.input, type);
     const auto vector = [&](const std::string& from) {
-      before += cat("const Vec<", type, ", ", names_.vec, "> ", name, " = load_vec<", names_.vec, ">(", base, " + ", from, ");\n");
-      return name + ".v[j]";
+      steps.fields += cat("Vec<", type, ", ", names_.vec, "> ", name, ";\n");
+      steps.read += cat("ahead.", name, " = load_vec<", names_.vec, ">(", base, " + ", from, ");\n");
+      return cat("ahead.", name, ".v[j]");
     };
     const bool fits = names_.vec * bits(p.type) <= 128;  // in one load
     if (p.full) return fits ? vector(names_.at) : cat(base, "[", names_.at, " + j]");
     const std::string row = p.row.is(0) ? "" : cat("(", names_.index, ")", names_.row, " * ", k_.size(p.row));
     if (p.col.is(0)) {
-      before += cat("const ", type, " ", name, " = ", base, "[", row.empty() ? "0" : row, "];\n");
-      return name;
+      steps.fields += cat(type, " ", name, ";\n");
+      steps.read += cat("ahead.", name, " = ", base, "[", row.empty() ? "0" : row, "];\n");
+      return "ahead." + name;
     }
     // Rows of a matrix may start anywhere, vectors of columns start at multiples of their length.
     const bool even = mod(p.row, Dim(names_.vec)).is(0);
@@ -133,9 +135,10 @@ class OperandReader {
 
 }  // namespace
 
-Result<std::string> epilogue_text(KernelWriter& k, const Epilogue& e, const EpilogueText& names, const std::string& out) {
+Result<EpilogueSteps> epilogue_steps(KernelWriter& k, const Epilogue& e, const EpilogueText& names, const std::string& out) {
   OperandReader reader(k, names);
-  std::string before, each;
+  EpilogueSteps steps;
+  std::string each;
   const std::string sum = compute_type(e.sum);
   const auto value = [&](const EpilogueOperand& p, const std::string& element) { return loaded(p.type, sum, element); };
   each += cat("const ", sum, " sum = (", sum, ")", names.sums, "[j];\n");
@@ -143,7 +146,7 @@ Result<std::string> epilogue_text(KernelWriter& k, const Epilogue& e, const Epil
   const auto literal = [&](double d) { return e.sum == DType::f64 ? double_literal(d) : float_literal(d); };
   if (e.alpha != 1) v = cat(literal(e.alpha), " * ", v);
   if (e.bias.input >= 0) {
-    const std::string b = value(e.bias, reader.read(e.bias, "bias", before));
+    const std::string b = value(e.bias, reader.read(e.bias, "bias", steps));
     const bool whole = !is_float(e.sum);
     if (whole) v = cat("(", sum, ")((unsigned long long)", v, " + (unsigned long long)", b, ")");
     else v = cat(v, " + ", e.beta == 1 ? b : cat(literal(e.beta), " * ", b));
@@ -153,13 +156,14 @@ Result<std::string> epilogue_text(KernelWriter& k, const Epilogue& e, const Epil
   if (e.has_program) {
     std::vector<std::string> inputs(e.operands.size());
     for (size_t i = 0; i < e.operands.size(); ++i)
-      if (e.operands[i].input >= 0) inputs[i] = reader.read(e.operands[i], cat("e", i), before);
+      if (e.operands[i].input >= 0) inputs[i] = reader.read(e.operands[i], cat("e", i), steps);
     inputs[size_t(e.seed)] = "result";
     result = TRY(write_scalar(e.program, inputs, "t", each))[0];
   }
   const std::string type = device_type(e.out);
-  return cat(before, "Vec<", type, ", ", names.vec, "> stored;\nUNROLL\nfor (int j = 0; j < ", names.vec, "; ++j) {\n", each,
+  steps.rest = cat("Vec<", type, ", ", names.vec, "> stored;\nUNROLL\nfor (int j = 0; j < ", names.vec, "; ++j) {\n", each,
              "stored.v[j] = narrow<", type, ">(", result, ");\n}\nstore_vec<", names.vec, ">(", out, " + ", names.at, ", stored);\n");
+  return steps;
 }
 
 }  // namespace tenon::cuda

@@ -44,8 +44,14 @@ struct EpilogueText {
   std::string index;   // "int" or "long long"
   int vec = 1;
 };
-// Statements that finish VEC neighbouring sums and store them. `out` is the name of the result's address. Parameters for
-// the operands are added to `k`.
-Result<std::string> epilogue_text(KernelWriter& k, const Epilogue& e, const EpilogueText& names, const std::string& out);
+// Statements that finish VEC neighbouring sums and store them, in two steps, so that a kernel can read before it has the sums:
+// `read` puts operands into an object `ahead` with `fields`, `rest` does the work.
+struct EpilogueSteps {
+  std::string fields, read, rest;
+
+  std::string text() const { return fields.empty() ? rest : cat("struct {\n", fields, "} ahead;\n{\n", read, "}\n", rest); }
+};
+// `out` is the name of the result's address. Parameters for the operands are added to `k`.
+Result<EpilogueSteps> epilogue_steps(KernelWriter& k, const Epilogue& e, const EpilogueText& names, const std::string& out);
 
 }  // namespace tenon::cuda

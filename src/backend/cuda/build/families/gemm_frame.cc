@@ -136,7 +136,7 @@ const int last_block = first_block + share < blocks ? first_block + share : bloc
 )";
 }
 
-static Result<std::string> finish_text(KernelWriter& k, const Product& p, const std::string& out, int run) {
+static Result<EpilogueSteps> finish_steps(KernelWriter& k, const Product& p, const std::string& out, int run) {
   std::string at;
   if (p.plane.is(0)) {
     at = cat("c_batch + (Index)row * ", k.size(p.ldc), " + column");
@@ -144,17 +144,20 @@ static Result<std::string> finish_text(KernelWriter& k, const Product& p, const 
     const std::string plane = k.size(p.plane);
     at = cat("c_batch + (Index)(row / ", plane, ") * ", k.size(p.ldc), " + (Index)column * ", plane, " + row % ", plane);
   }
-  const std::string text = TRY(epilogue_text(k, p.epilogue, {"c", "row", "(column0 + column)", "at", "Index", run}, out));
-  return cat("const Index at = ", at, ";\n", text);
+  at = cat("const Index at = ", at, ";\n");
+  EpilogueSteps steps = TRY(epilogue_steps(k, p.epilogue, {"c", "row", "(column0 + column)", "at", "Index", run}, out));
+  if (!steps.read.empty()) steps.read = at + steps.read;
+  steps.rest = at + steps.rest;
+  return steps;
 }
 
-Result<std::string> GemmFrame::finish() {
-  if (t.splits == 1 || t.kind == Tile::rows) return finish_text(k, p, out, run);
+Result<EpilogueSteps> GemmFrame::finish() {
+  if (t.splits == 1 || t.kind == Tile::rows) return finish_steps(k, p, out, run);
   // Parts lie as [split][batch][m][n].
   const std::string batches = k.size(product(p.batch));
-  return cat("Acc* const part = ", out, " + (((Index)split * ", batches, " + batch) * M + row) * N + column;\n",
-             "UNROLL\nfor (int q = 0; q < RUN; q += QUAD) {\nVec<Acc, QUAD> stored;\n"
-             "UNROLL\nfor (int j = 0; j < QUAD; ++j) stored.v[j] = c[q + j];\nstore_vec<QUAD>(part + q, stored);\n}\n");
+  return EpilogueSteps{"", "", cat("Acc* const part = ", out, " + (((Index)split * ", batches, " + batch) * M + row) * N + column;\n",
+                                   "UNROLL\nfor (int q = 0; q < RUN; q += QUAD) {\nVec<Acc, QUAD> stored;\n"
+                                   "UNROLL\nfor (int j = 0; j < QUAD; ++j) stored.v[j] = c[q + j];\nstore_vec<QUAD>(part + q, stored);\n}\n")};
 }
 
 Result<std::string> GemmFrame::finish_tile(const std::string& rows, const std::string& row) {
@@ -172,7 +175,7 @@ const Vec<Acc, QUAD> part = load_vec<QUAD>(tile + r * PITCH + column - col0 + q)
 UNROLL
 for (int j = 0; j < QUAD; ++j) c[q + j] = part.v[j];
 }
-)", holes) + TRY(finish()) + "}\n}\n";
+)", holes) + TRY(finish()).text() + "}\n}\n";
 }
 
 void GemmFrame::add_to(Program& out, std::string body) {
@@ -209,7 +212,7 @@ for (int j = 0; j < QUAD; ++j) c[q + j] += part.v[j];
 }
 )", {{"ACC", sum_type(p)}, {"INDEX", p.wide ? "long long" : "int"}, {"RUN", cat(run)}, {"QUAD", cat(std::min(run, 16 / sum_bytes(p)))}, {"SPLITS", cat(t.splits)}, {"PARTS", parts},
      {"TOTAL", k.size(total, p.wide)}, {"M", k.size(p.m)}, {"N", k.size(p.n)}});
-  k.body += batch_text(k, p, false) + TRY(finish_text(k, p, to, run));
+  k.body += batch_text(k, p, false) + TRY(finish_steps(k, p, to, run)).text();
   out.source += k.text();
   out.recipe.launches.push_back(k.launch({ceil_div(floor_div(total, run), 256)}, {256}));
   return {};

@@ -21,7 +21,7 @@ struct GemmFrame {
   // The blocks of k that this block adds up: first_block, last_block.
   std::string range() const;
   // Statements that finish RUN sums `c` of row `row` from column `column` on (REQUIRES: both are in the result).
-  Result<std::string> finish();
+  Result<EpilogueSteps> finish();
   // A loop of all threads over `rows` rows of sums in shared memory (`tile`, PITCH apart), `row` being the row of the
   // result of row `r` of the tile.
   Result<std::string> finish_tile(const std::string& rows, const std::string& row);

@@ -49,7 +49,7 @@ for (int s = 1; s < SPLITS; ++s) sums[m] += parts[warp - part + s][m];
 }
 )";
   k.body += cat("if (lane == 0 && part == 0 && column < N) {\nUNROLL\nfor (int row = 0; row < ROWS; ++row) {\nconst Acc c[1] = {sums[row]};\n",
-                TRY(f.finish()), "}\n}\n");
+                TRY(f.finish()).text(), "}\n}\n");
   out.source += k.text();
   out.recipe.launches.push_back(k.launch({ceil_div(p.n, t.bn) * product(p.batch)}, {t.threads()}));
   return {};

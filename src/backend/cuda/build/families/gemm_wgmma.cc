@@ -218,6 +218,7 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
                                "const int m_tile = row0 + partner * TILE;\n" +
                                (t.splits > 1 ? "const int first = split * SHARE, last = first + SHARE < BLOCKS ? first + SHARE : BLOCKS;\n"
                                              : "const int first = 0, last = BLOCKS;\n");
+  const EpilogueSteps steps = TRY(f.finish());
   const Holes holes{{"CLUSTER", cat(t.cluster)}, {"GROUPS", cat(groups(t))}, {"PITCH", cat(kPitch)}, {"CHUNK", cat(kChunk)}, {"BLOCKS", cat(blocks_of(p))},
                     {"TILES", tiles}, {"A", a}, {"B", b}, {"POSITION", position}, {"PLACE", c.place}, {"KAT", c.k_at}, {"LOADA", c.a},
                     {"LOADB", c.b}, {"GIVE", groups(t) == 2 ? "give_registers<40>();\n" : ""}, {"TAKE", groups(t) == 2 ? "take_registers<232>();\n" : ""},
@@ -228,8 +229,9 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
                     {"BSTEP", columns ? "128" : "2"},
                     // Stored operands are nobody's result: they are read before the kernel in front is done.
                     {"EARLY", p.b.stored && t.cluster == 1 ? "true" : "false"},
-                    {"FINISH", TRY(f.finish())}};
+                    {"FIELDS", steps.fields}, {"READ", steps.read}, {"FINISH", steps.rest}};
   k.body = f.constants() + fill(R"(constexpr int CL = $CLUSTER, TILE = BM / CL, GROUPS = $GROUPS, MT = TILE / 64 / GROUPS, STAGE = (TILE + BN) * 128, PITCH = $PITCH, CHUNK = $CHUNK, BLOCKS = $BLOCKS, SHARE = (BLOCKS + SPLITS - 1) / SPLITS;
+constexpr int PIECES = BN / CHUNK, ITEMS = (16 * CHUNK / RUN + 31) / 32;
 unsigned char* const ring = dynamic_shared();
 Barrier* const full = reinterpret_cast<Barrier*>(ring + STAGES * STAGE + GROUPS * 4 * 16 * PITCH * 4), *const empty = full + STAGES;
 const int partner = $PARTNER;
@@ -296,32 +298,46 @@ $RELEASE}
 done = stage;
 if (++stage == STAGES) stage = 0, phase ^= 1;
 }
+// What the epilogue reads beside the sums is under way a piece ahead.
+struct Ahead {
+$FIELDS};
+Ahead all_ahead[2][ITEMS];
+const auto row_of = [&](int piece, int item) { return m_tile + (group * MT + piece / PIECES) * 64 + warp * 16 + item / (CHUNK / RUN); };
+const auto column_of = [&](int piece, int item) { return col0 + piece % PIECES * CHUNK + item % (CHUNK / RUN) * RUN; };
+const auto read_ahead = [&](int piece) {
+UNROLL
+for (int q = 0; q < ITEMS; ++q) {
+const int item = q * 32 + lane, row = row_of(piece, item), column = column_of(piece, item);
+Ahead& ahead = all_ahead[piece % 2][q];
+if (item < 16 * CHUNK / RUN && row < M && column < N) {
+$READ}
+}
+};
+read_ahead(0);
 wgmma_wait<0>();
 $RELEASE// Each warp's sums leave through a corner of shared memory of its own, so that rows are stored in whole vectors.
 UNROLL
-for (int i = 0; i < MT; ++i) {
-UNROLL
-for (int piece = 0; piece < BN / CHUNK; ++piece) {
+for (int piece = 0; piece < MT * PIECES; ++piece) {
+if (piece + 1 < MT * PIECES) read_ahead(piece + 1);
 UNROLL
 for (int j = 0; j < CHUNK / 8; ++j) {
-const float* const s = d[i] + (piece * (CHUNK / 8) + j) * 4;
+const float* const s = d[piece / PIECES] + (piece % PIECES * (CHUNK / 8) + j) * 4;
 float* const to = mine + lane / 4 * PITCH + j * 8 + lane % 4 * 2;
 store_vec<2>(to, Vec<float, 2>{{s[0], s[1]}});
 store_vec<2>(to + 8 * PITCH, Vec<float, 2>{{s[2], s[3]}});
 }
 warp_sync();
-#pragma unroll 1
-for (int item = lane; item < 16 * CHUNK / RUN; item += 32) {
-const int r = item / (CHUNK / RUN), from = item % (CHUNK / RUN) * RUN;
-const int row = m_tile + (group * MT + i) * 64 + warp * 16 + r, column = col0 + piece * CHUNK + from;
-if (row < M && column < N) {
+UNROLL
+for (int q = 0; q < ITEMS; ++q) {
+const int item = q * 32 + lane, row = row_of(piece, item), column = column_of(piece, item);
+Ahead& ahead = all_ahead[piece % 2][q];
+if (item < 16 * CHUNK / RUN && row < M && column < N) {
 Acc c[RUN];
 UNROLL
-for (int q = 0; q < RUN; ++q) c[q] = mine[r * PITCH + from + q];
+for (int q = 0; q < RUN; ++q) c[q] = mine[item / (CHUNK / RUN) * PITCH + item % (CHUNK / RUN) * RUN + q];
 $FINISH}
 }
 warp_sync();
-}
 }
 }
 }

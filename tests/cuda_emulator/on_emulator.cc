@@ -1,6 +1,7 @@
 #include "cuda_emulator/on_emulator.h"
 
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "base/random.h"
 #include "cuda_emulator/emulated_driver.h"
@@ -20,7 +21,14 @@ using ::testing::AssertionSuccess;
 
 // ---- a graph -------------------------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<OnEmulator>> OnEmulator::build(const Graph& g, const std::string& target, bool tf32) {
+static void limit_blocks(std::string& recipe, int blocks) {
+  auto j = nlohmann::json::parse(recipe);
+  for (auto& launch : j["launches"])
+    if (launch["grid"][0].is_number()) launch["grid"][0] = std::min(launch["grid"][0].get<int>(), blocks);
+  recipe = j.dump();
+}
+
+Result<std::unique_ptr<OnEmulator>> OnEmulator::build(const Graph& g, const std::string& target, bool tf32, const std::string& variant, int blocks) {
   install(target.substr(target.find(':') + 1));
   std::unique_ptr<OnEmulator> out(new OnEmulator);
   const auto cuda = TRY(create_compiler("cuda", target)), reference = TRY(create_compiler("reference", ""));
@@ -29,7 +37,7 @@ Result<std::unique_ptr<OnEmulator>> OnEmulator::build(const Graph& g, const std:
   std::vector<bool> on_device;
   for (const Node& node : g.nodes) {
     StepPlan& step = steps.emplace_back();
-    const KernelRequest request{g, node, tf32};
+    const KernelRequest request{g, node, tf32, nullptr, variant};
     const bool needs_kernel = step_kind(node) == StepKind::kernel;
     const KernelAnswer answer = needs_kernel ? cuda->supports(request) : KernelAnswer{};
     on_device.push_back(answer.yes);
@@ -37,6 +45,7 @@ Result<std::unique_ptr<OnEmulator>> OnEmulator::build(const Graph& g, const std:
     auto image = answer.yes ? cuda->compile(request) : reference->compile(request);
     if (!image.ok()) return image.status().with_prefix(describe(node) + ": ");
     step.image = std::move(*image);
+    if (blocks) limit_blocks(step.image.config, blocks);
     if (answer.yes) out->kernels_.push_back(step.image.kernel);
     else out->missing_ += cat(out->missing_.empty() ? "" : "; ", describe(node), ": ", answer.reason);
   }
@@ -124,7 +133,7 @@ static std::string text_of(const Sizes& sizes) {
 }
 
 AssertionResult agrees_on_emulator(const Graph& g, const AgreeOptions& options) {
-  auto built = OnEmulator::build(g, options.target, options.tf32);
+  auto built = OnEmulator::build(g, options.target, options.tf32, options.variant, options.blocks);
   if (!built.ok()) return AssertionFailure() << built.status().to_string();
   return agrees_on_emulator(**built, g, options);
 }

@@ -27,7 +27,9 @@ constexpr const char* kDefaultTarget = "cuda:sm_90a";
 // A graph whose nodes have been given kernels as they stand, without passes, and loaded. No control flow.
 class OnEmulator {
  public:
-  static Result<std::unique_ptr<OnEmulator>> build(const Graph& g, const std::string& target = kDefaultTarget, bool tf32 = false);
+  // `variant` and `blocks` as AgreeOptions has them.
+  static Result<std::unique_ptr<OnEmulator>> build(const Graph& g, const std::string& target = kDefaultTarget, bool tf32 = false,
+                                                   const std::string& variant = "", int blocks = 0);
   ~OnEmulator();
 
   // Runs with each input and output in memory of its own on the device, aligned to no more than the 16 bytes that kernels
@@ -63,6 +65,9 @@ struct AgreeOptions {
   double low = -2, high = 2;
   // What each kernel's name must look like ("matmul.*"), so that a test does not test another kernel than it means to.
   std::string kernel = "*";
+  // The variant to take instead of the cost model's, and how many blocks its launches have, where fewer than it would.
+  std::string variant;
+  int blocks = 0;
   // Instead of the sum of the operators' own tolerances.
   std::optional<Tolerance> tolerance;
 };

@@ -32,6 +32,24 @@ TEST(EmulatedProducts, CopyEngineAndWgmma) {
                                  with("matmul.wgmma.*", {{{"b", 1}}})));
 }
 
+// Blocks that stay take many tiles; where two groups take them in turn, each skips what the other one multiplies, which may be
+// several rounds of the ring.
+TEST(EmulatedProducts, TilesOneAfterTheOther) {
+  for (const char* variant : {"matmul.wgmma.64x128x64.alt.s8", "matmul.wgmma.128x64x64.alt.s8", "matmul.wgmma.64x64x64.s8"})
+    for (int blocks : {1, 2}) {
+      AgreeOptions o;
+      o.variant = o.kernel = variant;
+      o.blocks = blocks;
+      EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[300, 1096], %r: f16[300, 136]) -> (%y) {
+        const %w: f16[1096, 136] = random 1
+        %y: f16[300, 136] = tenon.Fused(%x, %w, %r) {kind="matmul", body=graph "matmul" (%q: f16[300, 1096], %w: f16[1096, 136], %r: f16[300, 136]) -> (%z) {
+          %m: f16[300, 136] = MatMul(%q, %w)
+          %z: f16[300, 136] = Add(%m, %r)
+        }}
+      })", o)) << variant << " on " << blocks;
+    }
+}
+
 TEST(EmulatedProducts, PixelsByTheCopyEngine) {
   EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[n, h, w, 136]) -> (%y) {
     const %w: f16[136, 136, 3, 3] = random 1

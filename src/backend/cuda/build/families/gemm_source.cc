@@ -24,6 +24,7 @@ std::string Tile::to_string() const {
   const char* const kinds[] = {"mma", "simt", "rows", "wgmma"};
   std::string s = kind == rows ? cat("rows.", bn) : cat(kinds[kind], ".", bm, "x", bn, "x", bk);
   if (cluster > 1) s += cat(".c", cluster);
+  if (alternate) s += ".alt";
   if (kind == mma || kind == wgmma) s += cat(".s", stages);
   if (splits > 1) s += cat(".k", splits);
   return s;

@@ -63,6 +63,9 @@ struct Tile {
   int splits = 1;              // blocks that share the sum over k; rows: warps that do
   int cluster = 1;             // wgmma: blocks under each other that share tiles of B
   int blocks = 132;            // wgmma: blocks that stay, at most
+  // wgmma: two groups of warps that take whole tiles in turn, so that one tile's sums leave while the next one is multiplied;
+  // else they share a tile.
+  bool alternate = false;
   int threads() const;
   std::string to_string() const;  // "mma.128x128x32.s4"
 };

@@ -13,7 +13,9 @@ constexpr int kPitch = 40;     // floats of a row of 32 sums on their way out: r
 constexpr int kChunk = 32;     // columns that leave at once
 constexpr int kBlock = 64;     // of k: 128 bytes, the span of the swizzle
 
-int groups(const Tile& t) { return t.bm >= 128 ? 2 : 1; }
+int groups(const Tile& t) { return t.alternate || t.bm >= 128 ? 2 : 1; }
+// More sums than that need registers of those who copy.
+bool many_sums(const Tile& t) { return t.alternate && t.bm * t.bn / 128 > 128; }
 
 bool small(const Dim& d, int64_t low, int64_t high) { return d.is_const() && d.constant() >= low && d.constant() <= high; }
 
@@ -179,7 +181,7 @@ Copies pixel_copies(KernelWriter& k, const Product& p, const Tile& t, const std:
 }  // namespace
 
 int64_t wgmma_shared(const Tile& t) {
-  return int64_t(t.stages) * (t.bm + t.bn) * kBlock * 2 + int64_t(groups(t)) * 4 * 16 * kPitch * 4 + t.stages * 16;
+  return int64_t(t.stages) * (t.bm + t.bn) * kBlock * 2 + int64_t(groups(t)) * 4 * 16 * kPitch * 4 + t.stages * 16 + 16;
 }
 
 int wgmma_threads(const Tile& t) { return (groups(t) + 1) * 128; }
@@ -193,6 +195,8 @@ static int64_t blocks_of(const Product& p) {
 bool wgmma_fits(const Product& p, const Tile& t, const Chip& chip) {
   if (!chip.wgmma || (p.type != DType::f16 && p.type != DType::bf16) || p.epilogue.sum != DType::f32) return false;
   if (!p.k.is_const() || p.k.constant() < 1 || !p.plane.is(0)) return false;
+  if (t.alternate && (t.splits > 1 || t.cluster > 1)) return false;
+  if (many_sums(t) && p.a.form == Matrix::pixels) return false;  // its copies are not told in 24 registers
   // A cluster's blocks share B by copies that know three coordinates.
   if (t.cluster > 1 && (!p.batch.empty() || p.b.form == Matrix::columns)) return false;
   if (p.b.form == Matrix::columns && t.bn % 64) return false;
@@ -221,7 +225,9 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
   const EpilogueSteps steps = TRY(f.finish());
   const Holes holes{{"CLUSTER", cat(t.cluster)}, {"GROUPS", cat(groups(t))}, {"PITCH", cat(kPitch)}, {"CHUNK", cat(kChunk)}, {"BLOCKS", cat(blocks_of(p))},
                     {"TILES", tiles}, {"A", a}, {"B", b}, {"POSITION", position}, {"PLACE", c.place}, {"KAT", c.k_at}, {"LOADA", c.a},
-                    {"LOADB", c.b}, {"GIVE", groups(t) == 2 ? "give_registers<40>();\n" : ""}, {"TAKE", groups(t) == 2 ? "take_registers<232>();\n" : ""},
+                    {"LOADB", c.b}, {"GIVE", many_sums(t) ? "give_registers<24>();\n" : groups(t) == 2 ? "give_registers<40>();\n" : ""},
+                    {"TAKE", many_sums(t) ? "take_registers<240>();\n" : groups(t) == 2 ? "take_registers<232>();\n" : ""},
+                    {"SHARING", cat(t.alternate ? 1 : groups(t))},
                     {"SYNC", t.cluster > 1 ? "cluster_sync();\n" : "__syncthreads();\n"}, {"PARTNER", t.cluster > 1 ? "cluster_rank()" : "0"},
                     {"RELEASE", t.cluster > 1 ? "if (lane < CL) barrier_arrive_at(empty + done, lane);\n" : "if (lane == 0) barrier_arrive(empty + done);\n"},
                     {"MULTIPLY", cat(p.type == DType::f16 ? "wgmma_f16<" : "wgmma_bf16<", columns ? "true>" : "false>")},
@@ -230,18 +236,19 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
                     // Stored operands are nobody's result: they are read before the kernel in front is done.
                     {"EARLY", p.b.stored && t.cluster == 1 ? "true" : "false"},
                     {"FIELDS", steps.fields}, {"READ", steps.read}, {"FINISH", steps.rest}};
-  k.body = f.constants() + fill(R"(constexpr int CL = $CLUSTER, TILE = BM / CL, GROUPS = $GROUPS, MT = TILE / 64 / GROUPS, STAGE = (TILE + BN) * 128, PITCH = $PITCH, CHUNK = $CHUNK, BLOCKS = $BLOCKS, SHARE = (BLOCKS + SPLITS - 1) / SPLITS;
+  k.body = f.constants() + fill(R"(constexpr int CL = $CLUSTER, TILE = BM / CL, GROUPS = $GROUPS, SHARING = $SHARING, MT = TILE / 64 / SHARING, STAGE = (TILE + BN) * 128, PITCH = $PITCH, CHUNK = $CHUNK, BLOCKS = $BLOCKS, SHARE = (BLOCKS + SPLITS - 1) / SPLITS;
 constexpr int PIECES = BN / CHUNK, ITEMS = (16 * CHUNK / RUN + 31) / 32;
 unsigned char* const ring = dynamic_shared();
-Barrier* const full = reinterpret_cast<Barrier*>(ring + STAGES * STAGE + GROUPS * 4 * 16 * PITCH * 4), *const empty = full + STAGES;
+Barrier* const full = reinterpret_cast<Barrier*>(ring + STAGES * STAGE + GROUPS * 4 * 16 * PITCH * 4), *const empty = full + STAGES, *const turns = empty + STAGES;
 const int partner = $PARTNER;
 if (tid == 0) {
 prefetch_map(&$A);
 prefetch_map(&$B);
 for (int s = 0; s < STAGES; ++s) {
 barrier_init(full + s, 1);
-barrier_init(empty + s, GROUPS * 4 * CL);
+barrier_init(empty + s, SHARING * 4 * CL);
 }
+if (SHARING < GROUPS) barrier_init(turns, 4), barrier_init(turns + 1, 4);
 barrier_init_done();
 }
 $SYNC const int total = $TILES;
@@ -275,16 +282,29 @@ $LOADA if (++stage == STAGES) stage = 0, phase ^= 1;
 }
 } else {
 $TAKE const int group = tid / 128 - 1, warp = tid / 32 % 4, lane = tid % 32;
+const int first_part = SHARING > 1 ? group * MT : 0;
 float* const mine = reinterpret_cast<float*>(ring + STAGES * STAGE) + (group * 4 + warp) * 16 * PITCH;
+int item_number = 0;
 #pragma unroll 1
 for (int item = blockIdx.x / CL; item < total; item += gridDim.x / CL) {
+if (SHARING < GROUPS) {
+const int number = item_number++;
+if ((number & 1) != group) {  // the other group's
+const int next = stage + BLOCKS;
+phase ^= next / STAGES & 1;
+stage = next % STAGES;
+continue;
+}
+// A barrier tells a phase only from the next one: the tiles in front must have been taken before this one is waited for.
+if (number > 0) barrier_wait(turns + group, (number - 1) / 2 & 1);
+}
 $POSITION float d[MT][BN / 2];
 int done = 0;
 #pragma unroll 1
 for (int block = first; block < last; ++block) {
 barrier_wait(full + stage, phase);
 const unsigned char* const at = ring + stage * STAGE;
-const unsigned long long a_tile = matrix_descriptor(at + group * MT * 8192), b_tile = $BTILE;
+const unsigned long long a_tile = matrix_descriptor(at + first_part * 8192), b_tile = $BTILE;
 wgmma_fence();
 UNROLL
 for (int step = 0; step < 4; ++step) {
@@ -302,7 +322,7 @@ if (++stage == STAGES) stage = 0, phase ^= 1;
 struct Ahead {
 $FIELDS};
 Ahead all_ahead[2][ITEMS];
-const auto row_of = [&](int piece, int item) { return m_tile + (group * MT + piece / PIECES) * 64 + warp * 16 + item / (CHUNK / RUN); };
+const auto row_of = [&](int piece, int item) { return m_tile + (first_part + piece / PIECES) * 64 + warp * 16 + item / (CHUNK / RUN); };
 const auto column_of = [&](int piece, int item) { return col0 + piece % PIECES * CHUNK + item % (CHUNK / RUN) * RUN; };
 const auto read_ahead = [&](int piece) {
 UNROLL
@@ -314,6 +334,7 @@ $READ}
 }
 };
 read_ahead(0);
+if (SHARING < GROUPS && lane == 0) barrier_arrive(turns + (group ^ 1));
 wgmma_wait<0>();
 $RELEASE// Each warp's sums leave through a corner of shared memory of its own, so that rows are stored in whole vectors.
 UNROLL
@@ -334,7 +355,11 @@ Ahead& ahead = all_ahead[piece % 2][q];
 if (item < 16 * CHUNK / RUN && row < M && column < N) {
 Acc c[RUN];
 UNROLL
-for (int q = 0; q < RUN; ++q) c[q] = mine[item / (CHUNK / RUN) * PITCH + item % (CHUNK / RUN) * RUN + q];
+for (int q = 0; q < RUN; q += QUAD) {
+const Vec<Acc, QUAD> part = load_vec<QUAD>(mine + item / (CHUNK / RUN) * PITCH + item % (CHUNK / RUN) * RUN + q);
+UNROLL
+for (int j = 0; j < QUAD; ++j) c[q + j] = part.v[j];
+}
 $FINISH}
 }
 warp_sync();

@@ -17,6 +17,24 @@ int64_t likely_size(const Product& p, const Dim& d) {
 
 static double ceil_of(double a, double b) { return double((int64_t(a) + int64_t(b) - 1) / int64_t(b)); }
 
+// Instructions for an element behind the sum.
+static double epilogue_work(const Product& p) {
+  double work = 0;
+  for (const ScalarInst& inst : p.epilogue.program.code)
+    switch (inst.prim) {
+      case Prim::input:
+      case Prim::constant: break;
+      case Prim::exp:
+      case Prim::sigmoid:
+      case Prim::tanh:
+      case Prim::erf:
+      case Prim::div:
+      case Prim::pow: work += 12; break;
+      default: work += 1;
+    }
+  return work;
+}
+
 double tile_cost(const Product& p, const Tile& t, const Chip& chip) {
   const double m = double(likely_size(p, p.m)), n = double(likely_size(p, p.n)), k = double(likely_size(p, p.k)), batch = double(likely_size(p, product(p.batch)));
   const double bytes = bits(p.type) / 8.0, sms = chip.multiprocessors;
@@ -40,11 +58,13 @@ double tile_cost(const Product& p, const Tile& t, const Chip& chip) {
     const double load = (t.bm + double(t.bn) / t.cluster) * 128 / kCache, math = t.bm * t.bn / 32.0;
     // Each instruction reads its 64 rows of A and all of B.
     const double shared_read = t.bm / 64 * (64 + t.bn), step = std::max({load, math, shared_read, 600.0 / t.stages});
-    const double store = t.bm * t.bn * (t.splits > 1 ? 4.0 : bytes) / kCache + t.bm * t.bn / 16.0;
+    const double store = t.bm * t.bn * (t.splits > 1 ? 4.0 : bytes) / kCache + t.bm * t.bn * (8 + epilogue_work(p)) / 128.0;
     // Each tap of a convolution takes whole blocks of channels.
     double blocks_of_k = ceil_of(k, 64);
     if (p.a.form == Matrix::pixels) blocks_of_k = double(p.a.image.taps()) * ceil_of(double(likely_size(p, p.a.image.channels)), 64);
-    return answer(kFill + ceil_of(work, blocks) * (ceil_of(blocks_of_k, t.splits) * step + store));
+    const double loop = ceil_of(blocks_of_k, t.splits) * step;
+    if (t.alternate) return answer(kFill + store + ceil_of(work, blocks) * std::max(loop, (loop + store) / 2));
+    return answer(kFill + ceil_of(work, blocks) * (loop + store));
   }
   const double tiles = ceil_of(m, t.bm) * ceil_of(n, t.bn) * batch * t.splits;
   const int64_t shared = shared_bytes(p, t);
@@ -100,13 +120,18 @@ static std::vector<Tile> candidates(const Product& p, const Chip& chip) {
   mma(16, 128, 16, 32);
   mma(32, 32, 16, 16);
   // Sharing B in a cluster measured slower on an H200 (n = 4096: 469 TFLOP/s instead of 705), so there is no candidate.
-  if (bytes == 2)
-    for (const auto& [bm, bn] : {std::pair{128, 256}, {256, 128}, {128, 192}, {128, 128}, {256, 64}, {128, 96}, {128, 64}, {64, 256}, {64, 192}, {64, 128}, {64, 64}, {128, 32}, {64, 32}}) {
-      Tile t{Tile::wgmma, bm, bn, 64, 64, bn, 8, 1};
-      t.blocks = chip.multiprocessors;
-      while (t.stages > 3 && wgmma_shared(t) > chip.shared_per_block) --t.stages;
-      all.push_back(t);
-    }
+  const auto wgmma = [&](int bm, int bn, bool alternate) {
+    Tile t{Tile::wgmma, bm, bn, 64, 64, bn, 8, 1};
+    t.blocks = chip.multiprocessors;
+    t.alternate = alternate;
+    while (t.stages > 3 && wgmma_shared(t) > chip.shared_per_block) --t.stages;
+    all.push_back(t);
+  };
+  if (bytes == 2) {
+    for (const auto& [bm, bn] : {std::pair{128, 256}, {256, 128}, {128, 192}, {128, 128}, {256, 64}, {128, 96}, {128, 64}, {64, 256}, {64, 192}, {64, 128}, {64, 64}, {128, 32}, {64, 32}})
+      wgmma(bm, bn, false);
+    for (const auto& [bm, bn] : {std::pair{128, 192}, {128, 128}, {64, 256}, {128, 64}, {64, 128}}) wgmma(bm, bn, true);
+  }
   const auto simt = [&](int bm, int bn, int bk, int tm, int tn) { all.push_back({Tile::simt, bm, bn, bk, tm, tn, 2, 1}); };
   if (bytes == 4) {
     simt(128, 128, 16, 8, 8);
@@ -160,12 +185,12 @@ Result<Tile> choose_tile(const Product& p, const Chip& chip, const std::string& 
 }
 
 // Main loops that behave unlike each other: the model may be wrong about one of them as a whole.
-static int sort_of(const Tile& t) { return t.kind * 2 + (t.splits > 1); }
+static int sort_of(const Tile& t) { return t.kind * 4 + t.alternate * 2 + (t.splits > 1); }
 
 // Tiles that differ in little but the ring's depth, or in how finely the sum is split.
 static bool alike(const Tile& a, const Tile& b) {
   const int least = std::min(a.splits, b.splits), most = std::max(a.splits, b.splits);
-  return a.kind == b.kind && a.bm == b.bm && a.bn == b.bn && (least == most || (least > 1 && most < 2 * least));
+  return a.kind == b.kind && a.alternate == b.alternate && a.bm == b.bm && a.bn == b.bn && (least == most || (least > 1 && most < 2 * least));
 }
 
 std::vector<KernelVariant> tile_variants(const Product& p, const Chip& chip) {

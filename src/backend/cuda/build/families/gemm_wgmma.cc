@@ -227,7 +227,7 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
                     {"TILES", tiles}, {"A", a}, {"B", b}, {"POSITION", position}, {"PLACE", c.place}, {"KAT", c.k_at}, {"LOADA", c.a},
                     {"LOADB", c.b}, {"GIVE", many_sums(t) ? "give_registers<24>();\n" : groups(t) == 2 ? "give_registers<40>();\n" : ""},
                     {"TAKE", many_sums(t) ? "take_registers<240>();\n" : groups(t) == 2 ? "take_registers<232>();\n" : ""},
-                    {"SHARING", cat(t.alternate ? 1 : groups(t))},
+                    {"SHARING", cat(t.alternate ? 1 : groups(t))}, {"DEPTH", many_sums(t) ? "1" : "2"},
                     {"SYNC", t.cluster > 1 ? "cluster_sync();\n" : "__syncthreads();\n"}, {"PARTNER", t.cluster > 1 ? "cluster_rank()" : "0"},
                     {"RELEASE", t.cluster > 1 ? "if (lane < CL) barrier_arrive_at(empty + done, lane);\n" : "if (lane == 0) barrier_arrive(empty + done);\n"},
                     {"MULTIPLY", cat(p.type == DType::f16 ? "wgmma_f16<" : "wgmma_bf16<", columns ? "true>" : "false>")},
@@ -237,7 +237,7 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
                     {"EARLY", p.b.stored && t.cluster == 1 ? "true" : "false"},
                     {"FIELDS", steps.fields}, {"READ", steps.read}, {"FINISH", steps.rest}};
   k.body = f.constants() + fill(R"(constexpr int CL = $CLUSTER, TILE = BM / CL, GROUPS = $GROUPS, SHARING = $SHARING, MT = TILE / 64 / SHARING, STAGE = (TILE + BN) * 128, PITCH = $PITCH, CHUNK = $CHUNK, BLOCKS = $BLOCKS, SHARE = (BLOCKS + SPLITS - 1) / SPLITS;
-constexpr int PIECES = BN / CHUNK, ITEMS = (16 * CHUNK / RUN + 31) / 32;
+constexpr int PIECES = BN / CHUNK, ITEMS = (16 * CHUNK / RUN + 31) / 32, DEPTH = $DEPTH;
 unsigned char* const ring = dynamic_shared();
 Barrier* const full = reinterpret_cast<Barrier*>(ring + STAGES * STAGE + GROUPS * 4 * 16 * PITCH * 4), *const empty = full + STAGES, *const turns = empty + STAGES;
 const int partner = $PARTNER;
@@ -318,28 +318,28 @@ $RELEASE}
 done = stage;
 if (++stage == STAGES) stage = 0, phase ^= 1;
 }
-// What the epilogue reads beside the sums is under way a piece ahead.
+// What the epilogue reads beside the sums is under way a piece ahead, where registers are left.
 struct Ahead {
 $FIELDS};
-Ahead all_ahead[2][ITEMS];
+Ahead all_ahead[DEPTH][ITEMS];
 const auto row_of = [&](int piece, int item) { return m_tile + (first_part + piece / PIECES) * 64 + warp * 16 + item / (CHUNK / RUN); };
 const auto column_of = [&](int piece, int item) { return col0 + piece % PIECES * CHUNK + item % (CHUNK / RUN) * RUN; };
 const auto read_ahead = [&](int piece) {
 UNROLL
 for (int q = 0; q < ITEMS; ++q) {
 const int item = q * 32 + lane, row = row_of(piece, item), column = column_of(piece, item);
-Ahead& ahead = all_ahead[piece % 2][q];
+Ahead& ahead = all_ahead[piece % DEPTH][q];
 if (item < 16 * CHUNK / RUN && row < M && column < N) {
 $READ}
 }
 };
-read_ahead(0);
+if (DEPTH > 1) read_ahead(0);
 if (SHARING < GROUPS && lane == 0) barrier_arrive(turns + (group ^ 1));
 wgmma_wait<0>();
 $RELEASE// Each warp's sums leave through a corner of shared memory of its own, so that rows are stored in whole vectors.
 UNROLL
 for (int piece = 0; piece < MT * PIECES; ++piece) {
-if (piece + 1 < MT * PIECES) read_ahead(piece + 1);
+if (piece + DEPTH - 1 < MT * PIECES) read_ahead(piece + DEPTH - 1);
 UNROLL
 for (int j = 0; j < CHUNK / 8; ++j) {
 const float* const s = d[piece / PIECES] + (piece % PIECES * (CHUNK / 8) + j) * 4;
@@ -351,7 +351,7 @@ warp_sync();
 UNROLL
 for (int q = 0; q < ITEMS; ++q) {
 const int item = q * 32 + lane, row = row_of(piece, item), column = column_of(piece, item);
-Ahead& ahead = all_ahead[piece % 2][q];
+Ahead& ahead = all_ahead[piece % DEPTH][q];
 if (item < 16 * CHUNK / RUN && row < M && column < N) {
 Acc c[RUN];
 UNROLL

@@ -130,7 +130,7 @@ static std::vector<Tile> candidates(const Product& p, const Chip& chip) {
   if (bytes == 2) {
     for (const auto& [bm, bn] : {std::pair{128, 256}, {256, 128}, {128, 192}, {128, 128}, {256, 64}, {128, 96}, {128, 64}, {64, 256}, {64, 192}, {64, 128}, {64, 64}, {128, 32}, {64, 32}})
       wgmma(bm, bn, false);
-    for (const auto& [bm, bn] : {std::pair{128, 192}, {128, 128}, {64, 256}, {128, 64}, {64, 128}}) wgmma(bm, bn, true);
+    for (const auto& [bm, bn] : {std::pair{128, 192}, {128, 160}, {128, 128}, {64, 256}, {128, 64}, {64, 128}}) wgmma(bm, bn, true);
   }
   const auto simt = [&](int bm, int bn, int bk, int tm, int tn) { all.push_back({Tile::simt, bm, bn, bk, tm, tn, 2, 1}); };
   if (bytes == 4) {

@@ -24,7 +24,7 @@ using ::testing::AssertionSuccess;
 static void limit_blocks(std::string& recipe, int blocks) {
   auto j = nlohmann::json::parse(recipe);
   for (auto& launch : j["launches"])
-    if (launch["grid"][0].is_number()) launch["grid"][0] = std::min(launch["grid"][0].get<int>(), blocks);
+    launch["grid"][0] = launch["grid"][0].is_number() ? std::min(launch["grid"][0].get<int>(), blocks) : blocks;
   recipe = j.dump();
 }
 

@@ -65,7 +65,8 @@ struct AgreeOptions {
   double low = -2, high = 2;
   // What each kernel's name must look like ("matmul.*"), so that a test does not test another kernel than it means to.
   std::string kernel = "*";
-  // The variant to take instead of the cost model's, and how many blocks its launches have, where fewer than it would.
+  // The variant to take instead of the cost model's, and how many blocks its launches have: of a kernel whose
+  // blocks take what there is.
   std::string variant;
   int blocks = 0;
   // Instead of the sum of the operators' own tolerances.

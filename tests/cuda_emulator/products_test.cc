@@ -47,6 +47,11 @@ TEST(EmulatedProducts, TilesOneAfterTheOther) {
           %z: f16[300, 136] = Add(%m, %r)
         }}
       })", o)) << variant << " on " << blocks;
+      o.sizes = {{{"b", 3}}, {{"b", 1}}};
+      EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: bf16[b, 130, 584]) -> (%y) {
+        const %w: bf16[584, 136] = random 1
+        %y = MatMul(%x, %w)
+      })", o)) << variant << " on " << blocks << ", batches";
     }
 }
 

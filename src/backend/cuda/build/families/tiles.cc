@@ -97,7 +97,7 @@ double tile_cost(const Product& p, const Tile& t, const Chip& chip) {
   return answer(kFill + waves * occupied * (loop + store));
 }
 
-static std::vector<Tile> candidates(const Product& p, const Chip& chip) {
+std::vector<Tile> candidate_tiles(const Product& p, const Chip& chip) {
   std::vector<Tile> all;
   const int bytes = bits(p.type) / 8;
   const auto mma = [&](int bm, int bn, int wm, int wn) {
@@ -130,7 +130,7 @@ static std::vector<Tile> candidates(const Product& p, const Chip& chip) {
   if (bytes == 2) {
     for (const auto& [bm, bn] : {std::pair{128, 256}, {256, 128}, {128, 192}, {128, 128}, {256, 64}, {128, 96}, {128, 64}, {64, 256}, {64, 192}, {64, 128}, {64, 64}, {128, 32}, {64, 32}})
       wgmma(bm, bn, false);
-    for (const auto& [bm, bn] : {std::pair{128, 192}, {128, 160}, {128, 128}, {64, 256}, {128, 64}, {64, 128}}) wgmma(bm, bn, true);
+    for (const auto& [bm, bn] : {std::pair{128, 192}, {128, 128}, {64, 256}, {128, 64}, {64, 128}}) wgmma(bm, bn, true);
   }
   const auto simt = [&](int bm, int bn, int bk, int tm, int tn) { all.push_back({Tile::simt, bm, bn, bk, tm, tn, 2, 1}); };
   if (bytes == 4) {
@@ -164,10 +164,10 @@ struct Priced {
 };
 }  // namespace
 
-// Those that can do the product, fastest first by the model; equal ones in the order of candidates().
+// Those that can do the product, fastest first by the model; equal ones in the order of candidate_tiles().
 static std::vector<Priced> priced_tiles(const Product& p, const Chip& chip) {
   std::vector<Priced> out;
-  for (const Tile& t : candidates(p, chip))
+  for (const Tile& t : candidate_tiles(p, chip))
     if (fits(p, t, chip)) out.push_back({t, tile_cost(p, t, chip)});
   std::stable_sort(out.begin(), out.end(), [](const Priced& a, const Priced& b) { return a.cost < b.cost; });
   return out;

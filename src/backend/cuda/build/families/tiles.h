@@ -8,6 +8,8 @@ namespace tenon::cuda {
 // A size of the product to plan for. Symbols that nobody gave a size: the first dimension of an operand (a batch) counts
 // as 8, others as 128.
 int64_t likely_size(const Product& p, const Dim& d);
+// All that are thought of, whether they fit the product or not.
+std::vector<Tile> candidate_tiles(const Product& p, const Chip& chip);
 // The fastest tile by the model, or the one that `variant` names. Deterministic: of equal ones the first. Errors:
 // unsupported, none fits; no_kernel, none has that name.
 Result<Tile> choose_tile(const Product& p, const Chip& chip, const std::string& variant = "");

@@ -103,7 +103,7 @@ MemoryFigures plan_intermediates(const Graph& g, const std::vector<StepPlan>& st
 }
 
 MemoryFigures plan_workspace(const Graph& g, const std::vector<StepPlan>& steps, const std::string& target, const OptimizationProfile& profile, bool at_maximum) {
-  const std::vector<bool> there = values_on_device(g, steps, backend_of(target));
+  const std::vector<bool> there = target.empty() ? std::vector<bool>() : values_on_device(g, steps, backend_of(target));
   return plan_intermediates(g, steps, profile, at_maximum, there, !there.empty());
 }
 

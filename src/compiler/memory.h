@@ -11,8 +11,8 @@ struct MemoryFigures {
   int64_t unknown = 0;      // values whose size only the run decides; not counted
 };
 
-// Of each value of `g`, whether it stands in the memory of a device whose memory is not the host's; empty where the steps
-// have no such device.
+// Of each value of `g`, whether it stands in the memory of a device whose memory is not the host's; empty where the steps,
+// one a node, have no such device.
 std::vector<bool> values_on_device(const Graph& g, const std::vector<StepPlan>& steps, const std::string& backend);
 
 // Intermediate tensors of `g` at the profile's optimum or, where every range has an end, at its maximum; of all values, or of

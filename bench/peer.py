@@ -10,8 +10,16 @@ import sys
 import time
 
 import numpy as np
+import onnx
 
 import runtimes
+
+
+def in_the_models_types(path, feeds):
+    """Engines may be built with other types of inputs (--io); the model keeps its own."""
+    types = {value.name: onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+             for value in onnx.load(path, load_external_data=False).graph.input}
+    return {name: array.astype(types[name], copy=False) for name, array in feeds.items()}
 
 
 def main():
@@ -21,7 +29,7 @@ def main():
     if name not in runtimes.OPENERS:
         sys.exit(f"{name} does not open ONNX files")
     os.environ.setdefault("OMP_NUM_THREADS", str(request["threads"]))
-    feeds = {key: np.load(folder / file) for key, file in request["inputs"].items()}
+    feeds = in_the_models_types(request["model"], {key: np.load(folder / file) for key, file in request["inputs"].items()})
     run = runtimes.OPENERS[name](request["model"], request["threads"], feeds)
     outputs = run(feeds)
     begin = time.perf_counter()

@@ -98,8 +98,14 @@ struct Expected {
 };
 }  // namespace
 
+// Tensors in the types that these values of the graph have.
+static Status match_types(const Graph& g, const std::vector<ValueId>& values, std::vector<Tensor>& tensors) {
+  for (size_t i = 0; i < values.size(); ++i) tensors[i] = TRY(converted(tensors[i], g.info(values[i]).dtype));
+  return {};
+}
+
 // Inputs and outputs by name from a .npz.
-static Result<Expected> from_npz(const std::string& path, const Graph& g) {
+static Result<Expected> from_npz(const std::string& path, const Graph& g, bool retyped) {
   const std::map<std::string, Tensor> arrays = TRY(read_npz(path));
   Expected out;
   auto take = [&](const std::string& name, std::vector<Tensor>& to) -> Status {
@@ -110,11 +116,15 @@ static Result<Expected> from_npz(const std::string& path, const Graph& g) {
   };
   for (ValueId v : g.inputs) TRY(take(g.value(v).name, out.inputs));
   for (const std::string& name : g.output_names) TRY(take(name, out.outputs));
+  if (retyped) {
+    TRY(match_types(g, g.inputs, out.inputs));
+    TRY(match_types(g, g.outputs, out.outputs));
+  }
   return out;
 }
 
 static Result<Expected> expected_outputs(const Options& o, const Graph& g, const std::vector<OptimizationProfile>& profiles, const std::string& ref) {
-  if (ref.size() > 4 && ref.substr(ref.size() - 4) == ".npz") return from_npz(ref, g);
+  if (ref.size() > 4 && ref.substr(ref.size() - 4) == ".npz") return from_npz(ref, g, o.has("io"));
   Expected out;
   out.inputs = TRY(given_inputs(o, g, profiles, true));
   if (ref == "reference") {
@@ -126,6 +136,7 @@ static Result<Expected> expected_outputs(const Options& o, const Graph& g, const
   PeerAnswer answer = TRY(ask_peer(request));
   out.outputs = std::move(answer.outputs);
   if (out.outputs.size() != g.outputs.size()) return internal_error(ref, " gave ", out.outputs.size(), " outputs, the model has ", g.outputs.size());
+  if (o.has("io")) TRY(match_types(g, g.outputs, out.outputs));
   return out;
 }
 
@@ -207,6 +218,7 @@ static Result<int> run(const Options& o) {
   }
   const BuildChoice choice = TRY(build_choice(o));
   onnx::ImportedModel model = TRY(onnx::import_file(path));
+  TRY(apply_io_types(model.graph, choice.options.io_types));
   const std::vector<OptimizationProfile> profiles = TRY(apply_shapes(model.graph, choice.options.shapes));
   const Expected expected = TRY(expected_outputs(o, model.graph, profiles, ref));
   Report report(tolerance);

@@ -1,5 +1,6 @@
 #include "difference.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -31,6 +32,19 @@ Difference compare_tensors(const Tensor& got, const Tensor& expected) {
     }
   }
   out.relative = out.absolute == 0 ? 0 : largest > 0 ? out.absolute / largest : kInfinite;
+  return out;
+}
+
+Result<Tensor> converted(const Tensor& t, DType type) {
+  if (t.dtype() == type) return t;
+  Tensor out = TRY(Tensor::allocate(type, t.shape()));
+  constexpr int64_t kBlock = 4096;
+  std::vector<double> block(kBlock);
+  for (int64_t begin = 0; begin < t.size(); begin += kBlock) {
+    const int64_t count = std::min(kBlock, t.size() - begin);
+    load_doubles(t.dtype(), t.data(), begin, count, block.data());
+    store_doubles(type, out.data(), begin, count, block.data());
+  }
   return out;
 }
 

@@ -16,5 +16,7 @@ struct Difference {
 };
 // Infinite where types, shapes, NaNs or infinities differ.
 Difference compare_tensors(const Tensor& got, const Tensor& expected);
+// The numbers in another type, rounded to it; the tensor itself where it has that type. Errors: out_of_memory.
+Result<Tensor> converted(const Tensor& t, DType type);
 
 }  // namespace tenon::cli

@@ -18,6 +18,7 @@ void declare_build_options(Options& o) {
   o.add(Option{"shape", 0, Kind::text, "NAME:1x3x224x224", "an input's shape, or range 1..8..64x3x224x224", "", true});
   o.add(Option{"precision", 0, Kind::text, "TYPE", "of the arithmetic", "fp32", false, true, {"fp32", "tf32", "fp16", "bf16", "int8", "fp8", "auto"}});
   o.add(Option{"pin", 0, Kind::text, "GLOB=TYPE", "fp32: nodes of this name or operator stay in it; --precision's type: they move, whatever a rule says", "", true, true});
+  o.add(Option{"io", 0, Kind::text, "GLOB=TYPE", "type of inputs and outputs of this name: fp32, fp16, bf16; int32, int64; default the model's", "", true, true});
   o.add(Option{"target", 0, Kind::text, "NAME", "for a device that is absent: cpu:avx2, cuda:sm_90a", "", false, true});
   o.add(Option{"skip-pass", 0, Kind::text, "PASS", "leave out a pass (`tenon opt --list`)", "", true, true});
 }
@@ -54,6 +55,11 @@ Result<BuildChoice> build_choice(const Options& o) {
   if (device.ordinal > 0 && out.options.target.empty()) out.options.target = TRY(target_of(device));
   out.options.precision = o.text("precision");
   out.options.shapes = TRY(shape_specs(o));
+  for (const std::string& io : o.texts("io")) {
+    auto type = parse_io_type(io);
+    if (!type.ok()) return type.status().with_prefix("--io: ");
+    out.options.io_types.push_back(std::move(*type));
+  }
   for (const std::string& pin : o.texts("pin")) {
     const size_t equals = pin.rfind('=');
     const std::string type = equals == pin.npos ? "" : pin.substr(equals + 1);
@@ -107,7 +113,7 @@ Result<OpenModel> open_model(const Options& o, const std::string& path) {
   auto file = TRY(open_file(path));
   const BuildChoice choice = TRY(build_choice(o));
   if (is_engine(path, file->bytes())) {
-    for (const char* name : {"target", "precision", "pin", "skip-pass"})
+    for (const char* name : {"target", "precision", "pin", "io", "skip-pass"})
       if (o.has(name)) return invalid_argument("--", name, " is for an ONNX model; '", escape(path), "' is built already");
     auto engine = LoadedEngine::load_file(path, {choice.ordinal, true});
     // The file is in order, so it is this machine that does not fit.

@@ -101,8 +101,9 @@ Result<PeerAnswer> ask_peer(const PeerRequest& r) {
   request["inputs"] = ordered_json::object();
   request["outputs"] = r.output_names;
   for (size_t i = 0; i < r.inputs.size(); ++i) {
-    if (!npy_holds(r.inputs[i].dtype()))
-      return make_status(Code::unsupported, r.name, " cannot be given ", name(r.inputs[i].dtype()), " from here");
+    const DType type = r.inputs[i].dtype();
+    if (!npy_holds(type) && type != DType::bf16)  // which is widened, and converted to the model's type there
+      return make_status(Code::unsupported, r.name, " cannot be given ", name(type), " from here");
     const std::string file = cat("in_", i, ".npy");
     const std::vector<uint8_t> bytes = TRY(format_npy(r.inputs[i]));
     TRY(save_file(cat(folder.path(), "/", file), std::span<const uint8_t>(bytes)));

@@ -96,6 +96,9 @@ class Builder {
   // The shapes to build for; call again for further profiles. Inputs that are not named keep what the model says.
   Builder& optimization_profile(const Shapes& shapes);
   Builder& precision(const std::string& precision);   // "fp32"
+  // Type of the inputs and outputs whose names match ("*" and "?"), instead of the model's: fp32, fp16, bf16 for floats,
+  // int32, int64 for integers. Of several calls that match, the last.
+  Builder& io_type(const std::string& pattern, const std::string& type);
   Builder& target(const std::string& target);         // "cpu:avx2" instead of this machine
   Builder& model_name(const std::string& name);
   Builder& golden(bool keep);                         // keep expected outputs in the engine; default true

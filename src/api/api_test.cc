@@ -38,6 +38,17 @@ TEST(Api, EngineTellsOfItself) {
   EXPECT_FALSE(engine->inputs()[0].is_fixed());
 }
 
+TEST(Api, InputsAndOutputsOfOtherTypes) {
+  auto file = Builder().parse(kModel).io_type("*", "fp16").io_type("image", "bf16").build();
+  ASSERT_TRUE(file.ok()) << file.status().to_string();
+  auto engine = Runtime().load(*file);
+  ASSERT_TRUE(engine.ok()) << engine.status().to_string();
+  EXPECT_EQ(engine->inputs()[0].type, DataType::bfloat16);
+  for (const TensorInfo& output : engine->outputs()) EXPECT_EQ(output.type, DataType::float16);
+  EXPECT_EQ(Builder().parse(kModel).io_type("picture", "fp16").build().status().code(), Code::invalid_argument);
+  EXPECT_EQ(Builder().parse(kModel).io_type("image", "half").build().status().code(), Code::invalid_argument);
+}
+
 TEST(Api, ContextChecksWhatItIsGiven) {
   auto engine = Runtime().load(*digits());
   auto context = engine->create_context(1);

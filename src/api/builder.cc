@@ -43,6 +43,7 @@ Result<std::string> EngineFile::report() const {
 struct Builder::Impl {
   BuildOptions options;  // `device` may end in an ordinal until build()
   std::string path, folder;
+  std::vector<std::string> io_types;
   std::span<const uint8_t> bytes;
   bool from_bytes = false;
   Progress progress;
@@ -80,6 +81,11 @@ Builder& Builder::optimization_profile(const Shapes& shapes) {
 
 Builder& Builder::precision(const std::string& precision) {
   impl_->options.precision = precision;
+  return *this;
+}
+
+Builder& Builder::io_type(const std::string& pattern, const std::string& type) {
+  impl_->io_types.push_back(cat(pattern, "=", type));
   return *this;
 }
 
@@ -126,6 +132,7 @@ Result<EngineFile> Builder::build() {
           return invalid_argument("input '", escape(s.input), "': the range ", r.min, "..", r.opt, "..", r.max, " is not in order");
     if (!impl_->from_bytes && impl_->path.empty()) return Status(Code::invalid_argument, "there is no model to build", "call parse first");
     BuildOptions options = impl_->options;
+    for (const std::string& text : impl_->io_types) options.io_types.push_back(TRY(parse_io_type(text)));
     const DeviceChoice device = TRY(parse_device(options.device));
     options.device = device.name;
     if (device.ordinal > 0 && options.target.empty()) options.target = TRY(target_of(device));

@@ -55,6 +55,7 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   // Shapes, then passes, then kernels.
   BuildResult out;
   EngineContent& engine = out.content;
+  TRY(apply_io_types(model.graph, options.io_types));
   engine.profiles = TRY(apply_shapes(model.graph, options.shapes));
   PassOptions passes = options.passes;
   passes.precision = options.precision;

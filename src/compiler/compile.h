@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "autotune/tuner.h"
+#include "compiler/io_types.h"
 #include "compiler/shapes.h"
 #include "onnx/import.h"
 #include "passes/pipeline.h"
@@ -15,6 +16,7 @@ struct BuildOptions {
   std::string target;                // "" is this machine's
   std::string precision = "fp32";
   std::vector<ShapeSpec> shapes;
+  std::vector<IoType> io_types;      // of inputs and outputs; without: the model's
   PassOptions passes;
   std::string model_name;
   bool golden = true;                // compute and store golden outputs where that is quick

@@ -8,6 +8,7 @@
 #include "calibration/rounding.h"
 #include "calibration/work.h"
 #include "compiler/drawn.h"
+#include "compiler/io_types.h"
 #include "compiler/shapes.h"
 #include "ir/infer.h"
 #include "ir/interpreter.h"
@@ -165,7 +166,7 @@ static Result<RoundingChoice> choose(const Graph& g, Narrow to, const std::vecto
 std::vector<double> round_golden(const Graph& g, const std::string& precision, const std::vector<Rounds>& candidates,
                                  const OptimizationProfile& profile, std::string& told) {
   const Narrow to = precision == "fp16" ? Narrow::f16 : precision == "bf16" ? Narrow::bf16 : Narrow::tf32;
-  const Graph one = of_one(g);
+  const Graph one = without_output_casts(of_one(g));
   auto choice = choose(one, to, candidates, of_one(g, profile));
   if (const auto quarter = choice.ok() ? std::nullopt : smaller(one, 4))
     if (auto again = choose(*quarter, to, candidates, of_one(g, profile)); again.ok()) choice = std::move(again);

@@ -128,6 +128,7 @@ Result<Graph> optimize(Graph g, const PassOptions& options, PassReport* report) 
   TRY(pass("find_attention"));
   TRY(pass("merge_products"));
   TRY(pass("lower_precision"));
+  TRY(pass("remove_noops"));  // Casts between inputs or outputs and what has their type now
   // Layout before fusion: a Transpose cannot move through a fused node.
   TRY(pass("channels_last"));
   TRY(pass("transposes"));

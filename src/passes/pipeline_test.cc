@@ -55,6 +55,26 @@ TEST(Pipeline, SkipsByName) {
   EXPECT_EQ(optimize(parse_or_die(kNet), options).status().code(), Code::invalid_argument);
 }
 
+// Casts at the ends, as apply_io_types puts them there, are gone where arithmetic has their type.
+TEST(Pipeline, LowInputsAndOutputsAreTakenAsTheyAre) {
+  constexpr const char* kHalf = R"(graph "g" (%h: f16[2, 4]) -> (%y) {
+    const %w: f32[4, 8] = random 1
+    %x = Cast(%h) {to=1}
+    %p = MatMul(%x, %w)
+    %y = Cast(%p) {to=10}
+  })";
+  PassOptions options;
+  options.precision = "fp16";
+  auto h = optimize(parse_or_die(kHalf), options);
+  ASSERT_TRUE(h.ok()) << h.status().to_string();
+  EXPECT_EQ(ops_of(*h), "MatMul");
+  EXPECT_EQ(h->info(h->outputs[0]).dtype, DType::f16);
+  options.precision = "bf16";
+  h = optimize(parse_or_die(kHalf), options);
+  ASSERT_TRUE(h.ok()) << h.status().to_string();
+  EXPECT_EQ(ops_of(*h), "Cast Fused(MatMul Cast)");
+}
+
 TEST(Pipeline, EveryPassAloneKeepsTheNumbers) {
   for (const Pass& p : all_passes()) {
     SCOPED_TRACE(p.name);

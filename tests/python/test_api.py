@@ -194,6 +194,16 @@ def test_a_wrong_type_is_named(digits, images):
 
 # ---- shapes --------------------------------------------------------------------------------------------------------
 
+def test_types_of_inputs_and_outputs(images):
+    model = tenon.compile(DIGITS, io_types={"*": "fp16", "image": "fp32"}, golden=False)
+    assert [v.dtype for v in model.inputs] == ["float32"] and {v.dtype for v in model.outputs} == {"float16"}
+    wide = tenon.compile(DIGITS, golden=False)
+    for narrow, exact in zip(model(images).values(), wide(images).values()):
+        np.testing.assert_allclose(narrow, exact, rtol=1e-3, atol=1e-3)
+    with pytest.raises(tenon.InvalidArgumentError, match="no input or output is called 'picture'"):
+        tenon.compile(DIGITS, io_types={"picture": "fp16"})
+
+
 def test_shape_ranges(images):
     model = tenon.compile(DIGITS, shapes={"image": ("1..2..4", 1, 8, 8)})
     assert model(images[:4])["probability"].shape == (4, 10)

@@ -99,6 +99,7 @@ def test_misspellings_get_the_nearest_spelling(arguments, hint):
     ["build", DIGITS, "-o", "x", "--shape", "image:1x1x9x9"], ["build", DIGITS, "-o", "x", "--shape", "image:4..2x1x8x8"],
     ["build", DIGITS, "-o", "x", "--skip-pass", "nosuch"], ["build", DIGITS, "-o", "x", "--pin", "Conv"],
     ["build", DIGITS, "-o", "x", "--pin", "Conv=int8"], ["build", DIGITS, "-o", "x", "--pin", "nosuch=fp32"], ["build", DIGITS, "-o", "x", "--device", "cpu", "--target", "cpu:z80"],
+    ["build", DIGITS, "-o", "x", "--io", "image"], ["build", DIGITS, "-o", "x", "--io", "nosuch=fp16"], ["build", DIGITS, "-o", "x", "--io", "image=int32"],
     ["serve"], ["opt", "--pass", "fold_constants"]])
 def test_usage_errors_end_with_2(arguments, tmp_path):
     done = tenon(*arguments, code=2, cwd=tmp_path)
@@ -118,6 +119,18 @@ def test_build_writes_the_same_bytes_twice_and_nothing_to_stdout(engine, tmp_pat
     done = tenon("build", DIGITS, "-o", tmp_path / "again.engine")
     assert done.stdout == "" and "kernels" in done.stderr and "workspace" in done.stderr
     assert (tmp_path / "again.engine").read_bytes() == engine.read_bytes()
+
+
+def test_inputs_and_outputs_of_other_types(tmp_path):
+    tenon("build", DIGITS, "-o", tmp_path / "x.engine", "--io", "*=fp16", "--io", "image=bf16")
+    ends = json.loads(tenon("inspect", tmp_path / "x.engine", "--json").stdout)
+    assert {v["dtype"] for v in ends["inputs"]} == {"bf16"} and {v["dtype"] for v in ends["outputs"]} == {"f16"}
+    tenon("compare", tmp_path / "x.engine")
+    tenon("compare", DIGITS, "--io", "*=fp16", "--per-layer")
+    for given in (["--io", "*=fp16"], ["--io", "*=bf16"], ["--io", "image=fp16"]):
+        rows = json.loads(tenon("compare", DIGITS, *given, "--ref", "onnxruntime", "--tolerance", "1e-2", "--json").stdout)["outputs"]
+        assert all(row["in_tolerance"] for row in rows)
+    assert "built already" in tenon("run", tmp_path / "x.engine", "--random", "--io", "*=fp32", code=2).stderr
 
 
 def test_tuning_is_told_and_remembered(tmp_path):

@@ -55,6 +55,30 @@ TEST(EmulatedProducts, TilesOneAfterTheOther) {
     }
 }
 
+// What needs nothing but the column is done where the sums are.
+TEST(EmulatedProducts, ElementwisePartsByColumn) {
+  for (const char* variant : {"matmul.wgmma.64x128x64.alt.s8", "matmul.wgmma.128x192x64.alt.s5", "matmul.wgmma.128x96x64.s7", "matmul.wgmma.128x256x64.s4", "matmul.wgmma.64x32x64.s8"})
+    for (const char* type : {"f16", "bf16"})
+      for (const char* how : {"", "{approximate=\"tanh\"}"}) {
+        AgreeOptions o;
+        o.variant = o.kernel = variant;
+        std::string text = R"(graph "g" (%x: T[2, 150, 72]) -> (%y) {
+          const %w: T[72, 328] = random 1
+          const %c: T[328] = random 2
+          const %s: T[] = 1.5
+          %y: T[2, 150, 328] = tenon.Fused(%x, %w, %c, %s) {kind="matmul", body=graph "matmul" (%q: T[2, 150, 72], %w: T[72, 328], %c: T[328], %s: T[]) -> (%z) {
+            %m: T[2, 150, 328] = MatMul(%q, %w)
+            %a: T[2, 150, 328] = Add(%m, %c)
+            %g: T[2, 150, 328] = Gelu(%a) HOW
+            %z: T[2, 150, 328] = Mul(%g, %s)
+          }}
+        })";
+        for (const auto& [from, to] : {std::pair<std::string, std::string>{": T[", cat(": ", type, "[")}, {"HOW", how}})
+          for (size_t at; (at = text.find(from)) != text.npos;) text.replace(at, from.size(), to);
+        EXPECT_TRUE(agrees_on_emulator(text, o)) << variant << " " << type << how;
+      }
+}
+
 TEST(EmulatedProducts, PixelsByTheCopyEngine) {
   EXPECT_TRUE(agrees_on_emulator(R"(graph "g" (%x: f16[n, h, w, 136]) -> (%y) {
     const %w: f16[136, 136, 3, 3] = random 1

@@ -151,6 +151,8 @@ TEST(Prelude, NarrowFunctionsAreTrueTo16Bits) {
   } functions[] = {{"exp", device::exp_narrow, [](double v) { return std::exp(v); }, 1e-5, 1.2e-38},
                    {"sigmoid", device::sigmoid_narrow, [](double v) { return 1 / (1 + std::exp(-v)); }, 1e-5, 1.2e-38},
                    {"tanh", device::tanh_narrow, [](double v) { return std::tanh(v); }, 1e-5, 1.2e-38},
+                   {"1 + tanh", device::one_plus_tanh_narrow, [](double v) { return 2 / (1 + std::exp(-2 * v)); }, 1e-5, 1.2e-38},
+                   {"1 + erf", device::one_plus_erf_narrow, [](double v) { return std::erfc(-v); }, 1e-5, 1.5e-6},
                    {"erf", device::erf_narrow, [](double v) { return std::erf(v); }, 1e-5, 1.3e-5}};
   for (const auto& f : functions) {
     for (uint32_t code = 0; code < 65536; ++code)
@@ -164,7 +166,7 @@ TEST(Prelude, NarrowFunctionsAreTrueTo16Bits) {
   }
   EXPECT_EQ(device::erf_narrow(INFINITY), 1);
   EXPECT_EQ(device::erf_narrow(-INFINITY), -1);
-  EXPECT_EQ(device::erf_narrow(-3.7f), -1);  // so that Gelu of what lies far below is zero
+  EXPECT_EQ(device::one_plus_erf_narrow(-20.f), 0);  // so that Gelu of what lies far below is zero
   EXPECT_EQ(device::tanh_narrow(-INFINITY), -1);
 }
 

@@ -103,10 +103,12 @@ const char* function_name(Prim p) {
   }
 }
 
+bool is_narrow(DType t) { return t == DType::f16 || t == DType::bf16; }
+
 // Empty where floats have no such operation.
 std::string float_text(Prim p, DType t, const std::string& a, const std::string& b) {
   // bf16 has the small numbers that the narrow forms of exp and sigmoid do not give.
-  const bool narrow = p == Prim::erf || p == Prim::tanh ? t == DType::f16 || t == DType::bf16 : (p == Prim::exp || p == Prim::sigmoid) && t == DType::f16;
+  const bool narrow = p == Prim::erf || p == Prim::tanh ? is_narrow(t) : (p == Prim::exp || p == Prim::sigmoid) && t == DType::f16;
   if (narrow) return cat(prim_name(p), "_narrow(", a, ")");
   switch (p) {
     case Prim::neg: return "-" + a;
@@ -185,6 +187,23 @@ struct Writer {
     return t == DType::boolean ? cat("(", e, ") != 0") : cat("(", compute_type(t), ")(", e, ")");
   }
 
+  // The erf or tanh in 1 + erf(v), which is one function where the result has 16 bits; -1 elsewhere.
+  int added_to_one(const ScalarInst& inst) const {
+    if (inst.prim != Prim::add || !is_narrow(inst.type)) return -1;
+    for (int i = 0; i < 2; ++i) {
+      const ScalarInst& one = program.code[size_t(inst.args[i])];
+      const Prim other = program.code[size_t(inst.args[1 - i])].prim;
+      if (one.prim == Prim::constant && one.imm == 1 && (other == Prim::erf || other == Prim::tanh)) return inst.args[1 - i];
+    }
+    return -1;
+  }
+
+  // What the instruction reads.
+  std::vector<int> operands_of(const ScalarInst& inst) const {
+    if (const int f = added_to_one(inst); f >= 0) return {program.code[size_t(f)].args[0]};
+    return std::vector<int>(inst.args, inst.args + prim_operands(inst.prim));
+  }
+
   // A power by a small whole number is a product.
   std::string small_power(const ScalarInst& inst, const std::string& a) const {
     const ScalarInst& e = program.code[size_t(inst.args[1])];
@@ -217,7 +236,10 @@ struct Writer {
         return operand == DType::f64 ? cat("fabs(", a, ") == ", double_literal(INFINITY)) : cat("fabsf(", a, ") == INFINITE");
       default: break;
     }
-    if (is_float(t)) {
+    if (const int f = added_to_one(inst); f >= 0) {
+      const ScalarInst& function = program.code[size_t(f)];
+      e = cat("one_plus_", prim_name(function.prim), "_narrow(", value[size_t(function.args[0])], ")");
+    } else if (is_float(t)) {
       e = small_power(inst, a);
       if (e.empty()) e = float_text(inst.prim, t, a, b);
     } else {
@@ -233,7 +255,8 @@ struct Writer {
     std::vector<bool> needed(program.code.size());
     for (int o : program.outputs) needed[size_t(o)] = true;
     for (size_t k = program.code.size(); k-- > 0;)
-      for (int i = 0; needed[k] && i < prim_operands(program.code[k].prim); ++i) needed[size_t(program.code[k].args[i])] = true;
+      if (needed[k])
+        for (int operand : operands_of(program.code[k])) needed[size_t(operand)] = true;
     value.resize(program.code.size());
     for (size_t k = 0; k < program.code.size(); ++k) {
       if (!needed[k]) continue;

@@ -9,8 +9,6 @@ namespace tenon::cuda {
 
 namespace {
 
-constexpr int kPitch = 40;     // floats of a row of 32 sums on their way out: rows in different banks
-constexpr int kChunk = 32;     // columns that leave at once
 constexpr int kBlock = 64;     // of k: 128 bytes, the span of the swizzle
 
 int groups(const Tile& t) { return t.alternate || t.bm >= 128 ? 2 : 1; }
@@ -181,7 +179,7 @@ Copies pixel_copies(KernelWriter& k, const Product& p, const Tile& t, const std:
 }  // namespace
 
 int64_t wgmma_shared(const Tile& t) {
-  return int64_t(t.stages) * (t.bm + t.bn) * kBlock * 2 + int64_t(groups(t)) * 4 * 16 * kPitch * 4 + t.stages * 16 + 16;
+  return int64_t(t.stages) * (t.bm + t.bn) * kBlock * 2 + int64_t(groups(t)) * 4 * kWgmmaCorner + t.stages * 16 + 16;
 }
 
 int wgmma_threads(const Tile& t) { return (groups(t) + 1) * 128; }
@@ -222,12 +220,12 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
                                "const int m_tile = row0 + partner * TILE;\n" +
                                (t.splits > 1 ? "const int first = split * SHARE, last = first + SHARE < BLOCKS ? first + SHARE : BLOCKS;\n"
                                              : "const int first = 0, last = BLOCKS;\n");
-  const EpilogueSteps steps = TRY(f.finish());
-  const Holes holes{{"CLUSTER", cat(t.cluster)}, {"GROUPS", cat(groups(t))}, {"PITCH", cat(kPitch)}, {"CHUNK", cat(kChunk)}, {"BLOCKS", cat(blocks_of(p))},
+  const WgmmaExit exit = TRY(wgmma_exit(f, !many_sums(t)));
+  const Holes holes{{"CLUSTER", cat(t.cluster)}, {"GROUPS", cat(groups(t))}, {"CORNER", cat(kWgmmaCorner)}, {"BLOCKS", cat(blocks_of(p))},
                     {"TILES", tiles}, {"A", a}, {"B", b}, {"POSITION", position}, {"PLACE", c.place}, {"KAT", c.k_at}, {"LOADA", c.a},
                     {"LOADB", c.b}, {"GIVE", many_sums(t) ? "give_registers<24>();\n" : groups(t) == 2 ? "give_registers<40>();\n" : ""},
                     {"TAKE", many_sums(t) ? "take_registers<240>();\n" : groups(t) == 2 ? "take_registers<232>();\n" : ""},
-                    {"SHARING", cat(t.alternate ? 1 : groups(t))}, {"DEPTH", many_sums(t) ? "1" : "2"},
+                    {"SHARING", cat(t.alternate ? 1 : groups(t))},
                     {"SYNC", t.cluster > 1 ? "cluster_sync();\n" : "__syncthreads();\n"}, {"PARTNER", t.cluster > 1 ? "cluster_rank()" : "0"},
                     {"RELEASE", t.cluster > 1 ? "if (lane < CL) barrier_arrive_at(empty + done, lane);\n" : "if (lane == 0) barrier_arrive(empty + done);\n"},
                     {"MULTIPLY", cat(p.type == DType::f16 ? "wgmma_f16<" : "wgmma_bf16<", columns ? "true>" : "false>")},
@@ -235,11 +233,10 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
                     {"BSTEP", columns ? "128" : "2"},
                     // Stored operands are nobody's result: they are read before the kernel in front is done.
                     {"EARLY", p.b.stored && t.cluster == 1 ? "true" : "false"},
-                    {"FIELDS", steps.fields}, {"READ", steps.read}, {"FINISH", steps.rest}};
-  k.body = f.constants() + fill(R"(constexpr int CL = $CLUSTER, TILE = BM / CL, GROUPS = $GROUPS, SHARING = $SHARING, MT = TILE / 64 / SHARING, STAGE = (TILE + BN) * 128, PITCH = $PITCH, CHUNK = $CHUNK, BLOCKS = $BLOCKS, SHARE = (BLOCKS + SPLITS - 1) / SPLITS;
-constexpr int PIECES = BN / CHUNK, ITEMS = (16 * CHUNK / RUN + 31) / 32, DEPTH = $DEPTH;
+                    {"AHEAD", exit.ahead}, {"LEAVE", exit.rest}};
+  k.body = f.constants() + fill(R"(constexpr int CL = $CLUSTER, TILE = BM / CL, GROUPS = $GROUPS, SHARING = $SHARING, MT = TILE / 64 / SHARING, STAGE = (TILE + BN) * 128, CORNER = $CORNER, BLOCKS = $BLOCKS, SHARE = (BLOCKS + SPLITS - 1) / SPLITS;
 unsigned char* const ring = dynamic_shared();
-Barrier* const full = reinterpret_cast<Barrier*>(ring + STAGES * STAGE + GROUPS * 4 * 16 * PITCH * 4), *const empty = full + STAGES, *const turns = empty + STAGES;
+Barrier* const full = reinterpret_cast<Barrier*>(ring + STAGES * STAGE + GROUPS * 4 * CORNER), *const empty = full + STAGES, *const turns = empty + STAGES;
 const int partner = $PARTNER;
 if (tid == 0) {
 prefetch_map(&$A);
@@ -283,7 +280,7 @@ $LOADA if (++stage == STAGES) stage = 0, phase ^= 1;
 } else {
 $TAKE const int group = tid / 128 - 1, warp = tid / 32 % 4, lane = tid % 32;
 const int first_part = SHARING > 1 ? group * MT : 0;
-float* const mine = reinterpret_cast<float*>(ring + STAGES * STAGE) + (group * 4 + warp) * 16 * PITCH;
+unsigned char* const corner = ring + STAGES * STAGE + (group * 4 + warp) * CORNER;
 int item_number = 0;
 #pragma unroll 1
 for (int item = blockIdx.x / CL; item < total; item += gridDim.x / CL) {
@@ -318,53 +315,9 @@ $RELEASE}
 done = stage;
 if (++stage == STAGES) stage = 0, phase ^= 1;
 }
-// What the epilogue reads beside the sums is under way a piece ahead, where registers are left.
-struct Ahead {
-$FIELDS};
-Ahead all_ahead[DEPTH][ITEMS];
-const auto row_of = [&](int piece, int item) { return m_tile + (first_part + piece / PIECES) * 64 + warp * 16 + item / (CHUNK / RUN); };
-const auto column_of = [&](int piece, int item) { return col0 + piece % PIECES * CHUNK + item % (CHUNK / RUN) * RUN; };
-const auto read_ahead = [&](int piece) {
-UNROLL
-for (int q = 0; q < ITEMS; ++q) {
-const int item = q * 32 + lane, row = row_of(piece, item), column = column_of(piece, item);
-Ahead& ahead = all_ahead[piece % DEPTH][q];
-if (item < 16 * CHUNK / RUN && row < M && column < N) {
-$READ}
-}
-};
-if (DEPTH > 1) read_ahead(0);
-if (SHARING < GROUPS && lane == 0) barrier_arrive(turns + (group ^ 1));
+$AHEADif (SHARING < GROUPS && lane == 0) barrier_arrive(turns + (group ^ 1));
 wgmma_wait<0>();
-$RELEASE// Each warp's sums leave through a corner of shared memory of its own, so that rows are stored in whole vectors.
-UNROLL
-for (int piece = 0; piece < MT * PIECES; ++piece) {
-if (piece + DEPTH - 1 < MT * PIECES) read_ahead(piece + DEPTH - 1);
-UNROLL
-for (int j = 0; j < CHUNK / 8; ++j) {
-const float* const s = d[piece / PIECES] + (piece % PIECES * (CHUNK / 8) + j) * 4;
-float* const to = mine + lane / 4 * PITCH + j * 8 + lane % 4 * 2;
-store_vec<2>(to, Vec<float, 2>{{s[0], s[1]}});
-store_vec<2>(to + 8 * PITCH, Vec<float, 2>{{s[2], s[3]}});
-}
-warp_sync();
-UNROLL
-for (int q = 0; q < ITEMS; ++q) {
-const int item = q * 32 + lane, row = row_of(piece, item), column = column_of(piece, item);
-Ahead& ahead = all_ahead[piece % DEPTH][q];
-if (item < 16 * CHUNK / RUN && row < M && column < N) {
-Acc c[RUN];
-UNROLL
-for (int q = 0; q < RUN; q += QUAD) {
-const Vec<Acc, QUAD> part = load_vec<QUAD>(mine + item / (CHUNK / RUN) * PITCH + item % (CHUNK / RUN) * RUN + q);
-UNROLL
-for (int j = 0; j < QUAD; ++j) c[q + j] = part.v[j];
-}
-$FINISH}
-}
-warp_sync();
-}
-}
+$RELEASE$LEAVE}
 }
 $SYNC)", holes);
   out.source += k.text();

@@ -187,6 +187,20 @@ DEVICE float erf_narrow(float v) {
   r = fmaf(r, u, 1.1283718f);
   return max_nan(min_nan(r * v, 1.0f), -1.0f);
 }
+// 1 + tanh(v) and 1 + erf(v), as in Gelu: twice a logistic function, whose argument is an odd polynomial for erf (a minimax fit up to 3.9,
+// larger from there on). Few dependent steps, as what stands behind a product has few registers to do others in between.
+DEVICE float one_plus_tanh_narrow(float v) { return fast_reciprocal(fmaf(fast_exp2(v * -2.88539008f), 0.5f, 0.5f)); }
+DEVICE float one_plus_erf_narrow(float v) {
+  const float u = v * v;
+  float r = 4.3238427e-7f;
+  r = fmaf(r, u, -1.6407930e-5f);
+  r = fmaf(r, u, 2.4945528e-4f);
+  r = fmaf(r, u, -1.7610346e-3f);
+  r = fmaf(r, u, -6.2670501e-4f);
+  r = fmaf(r, u, 2.9660085e-1f);
+  r = fmaf(r, u, 3.2557952f);
+  return fast_reciprocal(fmaf(fast_exp2(v * -r), 0.5f, 0.5f));
+}
 DEVICE float sigmoid_of(float v) {
   const float e = expf(-fabsf(v));
   return (v >= 0.f ? 1.f : e) / (1.f + e);

@@ -40,12 +40,12 @@ Dim parts_bytes(const Product& p, const Tile& t);
 Status write_mma(const Product& p, const Tile& t, Program& out);
 Status write_simt(const Product& p, const Tile& t, Program& out);
 Status write_wgmma(const Product& p, const Tile& t, Program& out);
-// Statements of a group of warps whose sums are in `d`, a tile's: `ahead` before they are complete, `rest` then. `spare_registers`:
-// enough for what is read ahead.
+// Statements of a group of warps whose sums are in `d`, a tile's: `ahead` before they are complete, `rest` then. They go through
+// `corner`, shared memory of each warp for elements of this type. `spare_registers`: enough for what is read ahead.
 struct WgmmaExit {
-  std::string ahead, rest;
+  std::string type, ahead, rest;
 };
-constexpr int kWgmmaCorner = 16 * 40 * 4;  // bytes of shared memory of each warp for it: 16 rows of 32 sums
+constexpr int kWgmmaCorner = 16 * 40 * 4;  // bytes: 16 rows of 32 sums
 Result<WgmmaExit> wgmma_exit(GemmFrame& f, bool spare_registers);
 bool wgmma_fits(const Product& p, const Tile& t, const Chip& chip);
 int64_t wgmma_shared(const Tile& t);

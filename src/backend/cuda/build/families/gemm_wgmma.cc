@@ -233,7 +233,7 @@ Status write_wgmma(const Product& p, const Tile& t, Program& out) {
                     {"BSTEP", columns ? "128" : "2"},
                     // Stored operands are nobody's result: they are read before the kernel in front is done.
                     {"EARLY", p.b.stored && t.cluster == 1 ? "true" : "false"},
-                    {"AHEAD", exit.ahead}, {"LEAVE", exit.rest}};
+                    {"KIND", exit.type}, {"AHEAD", exit.ahead}, {"LEAVE", exit.rest}};
   k.body = f.constants() + fill(R"(constexpr int CL = $CLUSTER, TILE = BM / CL, GROUPS = $GROUPS, SHARING = $SHARING, MT = TILE / 64 / SHARING, STAGE = (TILE + BN) * 128, CORNER = $CORNER, BLOCKS = $BLOCKS, SHARE = (BLOCKS + SPLITS - 1) / SPLITS;
 unsigned char* const ring = dynamic_shared();
 Barrier* const full = reinterpret_cast<Barrier*>(ring + STAGES * STAGE + GROUPS * 4 * CORNER), *const empty = full + STAGES, *const turns = empty + STAGES;
@@ -280,7 +280,7 @@ $LOADA if (++stage == STAGES) stage = 0, phase ^= 1;
 } else {
 $TAKE const int group = tid / 128 - 1, warp = tid / 32 % 4, lane = tid % 32;
 const int first_part = SHARING > 1 ? group * MT : 0;
-unsigned char* const corner = ring + STAGES * STAGE + (group * 4 + warp) * CORNER;
+$KIND* const corner = reinterpret_cast<$KIND*>(ring + STAGES * STAGE) + (group * 4 + warp) * (CORNER / (int)sizeof($KIND));
 int item_number = 0;
 #pragma unroll 1
 for (int item = blockIdx.x / CL; item < total; item += gridDim.x / CL) {

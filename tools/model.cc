@@ -60,14 +60,7 @@ Result<BuildChoice> build_choice(const Options& o) {
     if (!type.ok()) return type.status().with_prefix("--io: ");
     out.options.io_types.push_back(std::move(*type));
   }
-  for (const std::string& pin : o.texts("pin")) {
-    const size_t equals = pin.rfind('=');
-    const std::string type = equals == pin.npos ? "" : pin.substr(equals + 1);
-    if (equals == 0 || type.empty() || (type != "fp32" && type != out.options.precision))
-      return Status(Code::invalid_argument, cat("--pin: '", escape(pin), "' is neither GLOB=fp32 nor GLOB=", out.options.precision, ", the precision of this build"),
-                    "--pin 'Softmax*=fp32'");
-    (type == "fp32" ? out.options.passes.pin_fp32 : out.options.passes.pin_low).push_back(pin.substr(0, equals));
-  }
+  out.options.pins = o.texts("pin");
   out.options.passes.skip = o.texts("skip-pass");
   return out;
 }

@@ -99,6 +99,8 @@ class Builder {
   // Type of the inputs and outputs whose names match ("*" and "?"), instead of the model's: fp32, fp16, bf16 for floats,
   // int32, int64 for integers. Of several calls that match, the last.
   Builder& io_type(const std::string& pattern, const std::string& type);
+  // Nodes whose name, operator or result matches stay fp32, or move to the precision whatever its rules say.
+  Builder& pin(const std::string& pattern, const std::string& type);
   Builder& target(const std::string& target);         // "cpu:avx2" instead of this machine
   Builder& model_name(const std::string& name);
   Builder& golden(bool keep);                         // keep expected outputs in the engine; default true

@@ -271,8 +271,8 @@ struct Options {
 using Tuning = std::tuple<int, double, std::string>;
 
 static Options read_options(const std::string& device, const std::string& target, const std::string& precision,
-                            const std::vector<std::string>& shapes, const std::vector<std::string>& io_types, int threads,
-                            int64_t workspace, bool golden, const Tuning& tuning) {
+                            const std::vector<std::string>& shapes, const std::vector<std::string>& io_types,
+                            const std::vector<std::string>& pins, int threads, int64_t workspace, bool golden, const Tuning& tuning) {
   Options o;
   // "cuda:sm_90a" is a target.
   const size_t colon = device.find(':');
@@ -287,6 +287,7 @@ static Options read_options(const std::string& device, const std::string& target
   o.build.precision = precision;
   for (const std::string& text : shapes) o.build.shapes.push_back(value_or_raise(parse_shape_spec(text)));
   for (const std::string& text : io_types) o.build.io_types.push_back(value_or_raise(parse_io_type(text)));
+  o.build.pins = pins;
   o.build.golden = golden;
   std::tie(o.build.tuning.effort, o.build.tuning.budget, o.build.tuning.database) = tuning;
   o.build.tuning.ordinal = o.load.ordinal;
@@ -399,25 +400,25 @@ NB_MODULE(_core, m) {
 
   m.def("compile_file",
         [](const std::string& path, const std::string& device, const std::string& target, const std::string& precision,
-           const std::vector<std::string>& shapes, const std::vector<std::string>& io_types, int threads, int64_t workspace, bool golden,
-           const Tuning& tuning, nb::object progress) {
-          const Options options = read_options(device, target, precision, shapes, io_types, threads, workspace, golden, tuning);
+           const std::vector<std::string>& shapes, const std::vector<std::string>& io_types, const std::vector<std::string>& pins,
+           int threads, int64_t workspace, bool golden, const Tuning& tuning, nb::object progress) {
+          const Options options = read_options(device, target, precision, shapes, io_types, pins, threads, workspace, golden, tuning);
           const Progress watcher = watch(progress);
           return open_built(unlocked([&] { return tenon::compile_file(path, options.build, watcher); }), options);
         },
         nb::arg("path"), nb::arg("device"), nb::arg("target"), nb::arg("precision"), nb::arg("shapes"), nb::arg("io_types"),
-        nb::arg("threads"), nb::arg("workspace"), nb::arg("golden"), nb::arg("tuning"), nb::arg("progress").none());
+        nb::arg("pins"), nb::arg("threads"), nb::arg("workspace"), nb::arg("golden"), nb::arg("tuning"), nb::arg("progress").none());
   m.def("compile_bytes",
         [](nb::bytes bytes, const std::string& folder, const std::string& device, const std::string& target,
-           const std::string& precision, const std::vector<std::string>& shapes, const std::vector<std::string>& io_types, int threads,
-           int64_t workspace, bool golden, const Tuning& tuning, nb::object progress) {
-          const Options options = read_options(device, target, precision, shapes, io_types, threads, workspace, golden, tuning);
+           const std::string& precision, const std::vector<std::string>& shapes, const std::vector<std::string>& io_types,
+           const std::vector<std::string>& pins, int threads, int64_t workspace, bool golden, const Tuning& tuning, nb::object progress) {
+          const Options options = read_options(device, target, precision, shapes, io_types, pins, threads, workspace, golden, tuning);
           const Progress watcher = watch(progress);
           const std::span<const uint8_t> span(static_cast<const uint8_t*>(bytes.data()), bytes.size());
           return open_built(unlocked([&] { return tenon::compile_bytes(span, folder, options.build, watcher); }), options);
         },
         nb::arg("bytes"), nb::arg("folder"), nb::arg("device"), nb::arg("target"), nb::arg("precision"), nb::arg("shapes"),
-        nb::arg("io_types"), nb::arg("threads"), nb::arg("workspace"), nb::arg("golden"), nb::arg("tuning"), nb::arg("progress").none());
+        nb::arg("io_types"), nb::arg("pins"), nb::arg("threads"), nb::arg("workspace"), nb::arg("golden"), nb::arg("tuning"), nb::arg("progress").none());
   m.def("load_file",
         [](const std::string& path, const std::string& device, int threads, int64_t workspace) {
           auto file = value_or_raise(MappedFile::open(path));

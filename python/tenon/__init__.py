@@ -22,8 +22,8 @@ __all__ = ["compile", "load", "devices", "Model", "Binding", "DeviceArray", "Ten
 _LAYERS = ("onnxruntime", "onnx_backend", "errors")
 
 
-def compile(model, *, device="cpu", precision="fp32", shapes=None, io_types=None, threads=0, workspace=0, target="", golden=True,
-            effort=None, budget=60.0, tuning_db=None, progress=None):
+def compile(model, *, device="cpu", precision="fp32", shapes=None, io_types=None, pins=None, threads=0, workspace=0, target="",
+            golden=True, effort=None, budget=60.0, tuning_db=None, progress=None):
     """Builds an engine and opens it.
 
     model      path of an ONNX file, its bytes, or an onnx.ModelProto
@@ -32,6 +32,7 @@ def compile(model, *, device="cpu", precision="fp32", shapes=None, io_types=None
     shapes     {input: dims}; a dim is a number or a range "min..opt..max"; a list of dims gives a profile each
     io_types   {name: type}: types of inputs and outputs instead of the model's, "fp32", "fp16", "bf16", "int32" or "int64"; names may
                hold "*" and "?", and of several that match the last counts
+    pins       {name: type}: nodes whose name, operator or result matches stay "fp32", or move to the precision whatever its rules say
     threads    host threads of a run; 0: one for each core
     workspace  most bytes of intermediate memory of a run; 0: no limit
     target     build for this target ("cpu:avx2") instead of the machine at hand
@@ -41,8 +42,8 @@ def compile(model, *, device="cpu", precision="fp32", shapes=None, io_types=None
     tuning_db  file with earlier measurements, where new ones go too; None: tuning.txt in the user's cache folder
     progress   called with (stage, done, total); returning False stops the build
     """
-    retyped = [f"{name}={kind}" for name, kind in (io_types or {}).items()]
-    options = (device, target, precision, _shape_specs(shapes), retyped, threads, workspace, golden, _tuning(effort, budget, tuning_db), progress)
+    retyped, pinned = ([f"{name}={kind}" for name, kind in (given or {}).items()] for given in (io_types, pins))
+    options = (device, target, precision, _shape_specs(shapes), retyped, pinned, threads, workspace, golden, _tuning(effort, budget, tuning_db), progress)
     if hasattr(model, "SerializeToString"):
         return Model(_core.compile_bytes(_serialized(model), "", *options))
     if isinstance(model, (bytes, bytearray, memoryview)):

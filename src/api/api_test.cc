@@ -49,6 +49,12 @@ TEST(Api, InputsAndOutputsOfOtherTypes) {
   EXPECT_EQ(Builder().parse(kModel).io_type("image", "half").build().status().code(), Code::invalid_argument);
 }
 
+TEST(Api, PinsNameNodes) {
+  EXPECT_TRUE(Builder().parse(kModel).pin("*", "fp32").build().ok());
+  for (const auto& [pattern, type] : {std::pair("nosuch", "fp32"), {"*", "fp16"}, {"", "fp32"}})
+    EXPECT_EQ(Builder().parse(kModel).pin(pattern, type).build().status().code(), Code::invalid_argument) << pattern << "=" << type;
+}
+
 TEST(Api, ContextChecksWhatItIsGiven) {
   auto engine = Runtime().load(*digits());
   auto context = engine->create_context(1);
@@ -132,6 +138,41 @@ TEST(CApi, NullAndWrongSizesAreErrors) {
   tenon_status_destroy(status);
   tenon_engine_destroy(engine);
   tenon_engine_file_destroy(file);
+}
+
+TEST(CApi, EveryBuildOptionIsHeard) {
+  const char *types[] = {"*=fp16", "image=bf16"}, *pins[] = {"*=fp32"}, *wrong[] = {"image"};
+  const int32_t effort = 0;
+  tenon_build_options options = {};
+  options.struct_size = sizeof options;
+  options.io_types = types;
+  options.num_io_types = 2;
+  options.pins = pins;
+  options.num_pins = 1;
+  options.effort = &effort;
+  options.budget = 1;
+  options.tuning_db = "/nowhere/tuning.txt";  // not read at effort 0
+  tenon_engine_file* file = nullptr;
+  tenon_engine* engine = nullptr;
+  ASSERT_EQ(tenon_build_file(kModel.c_str(), &options, &file), nullptr);
+  ASSERT_EQ(tenon_engine_load_file(file, nullptr, &engine), nullptr);
+  tenon_tensor_info info = {};
+  info.struct_size = sizeof info;
+  EXPECT_EQ(tenon_engine_input(engine, 0, &info), nullptr);
+  EXPECT_EQ(info.type, int32_t(DataType::bfloat16));
+  EXPECT_EQ(tenon_engine_output(engine, 0, &info), nullptr);
+  EXPECT_EQ(info.type, int32_t(DataType::float16));
+  tenon_engine_destroy(engine);
+  tenon_engine_file_destroy(file);
+  options.num_io_types = options.num_pins = 1;
+  for (const char* const** list : {&options.io_types, &options.pins}) {
+    *list = wrong;
+    tenon_status* status = tenon_build_file(kModel.c_str(), &options, &file);
+    EXPECT_EQ(tenon_status_code(status), TENON_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(tenon_status_message(status)).find("'image' is not NAME=TYPE"), std::string::npos);
+    tenon_status_destroy(status);
+    *list = list == &options.io_types ? types : pins;
+  }
 }
 
 }  // namespace

@@ -89,6 +89,11 @@ Builder& Builder::io_type(const std::string& pattern, const std::string& type) {
   return *this;
 }
 
+Builder& Builder::pin(const std::string& pattern, const std::string& type) {
+  impl_->options.pins.push_back(cat(pattern, "=", type));
+  return *this;
+}
+
 Builder& Builder::target(const std::string& target) {
   impl_->options.target = target;
   return *this;

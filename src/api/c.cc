@@ -87,6 +87,21 @@ static Status build(Builder& builder, const tenon_build_options& o, tenon_engine
     for (const DimRange& r : spec.dims) dims.emplace_back(r.min, r.opt, r.max);
     builder.optimization_profile({{spec.input, dims}});
   }
+  const auto each_pair = [](const char* const* texts, size_t n, const auto& take) -> Status {
+    for (size_t i = 0; i < n; ++i) {
+      TRY(required({texts, texts ? texts[i] : nullptr}));
+      const std::string text = texts[i];
+      const size_t equals = text.rfind('=');
+      if (equals == text.npos) return invalid_argument("'", escape(text), "' is not NAME=TYPE");
+      take(text.substr(0, equals), text.substr(equals + 1));
+    }
+    return {};
+  };
+  TRY(each_pair(o.io_types, o.num_io_types, [&](const std::string& name, const std::string& type) { builder.io_type(name, type); }));
+  TRY(each_pair(o.pins, o.num_pins, [&](const std::string& name, const std::string& type) { builder.pin(name, type); }));
+  if (o.effort) builder.effort(*o.effort);
+  if (o.budget > 0) builder.budget(o.budget);
+  if (o.tuning_db) builder.tuning_db(o.tuning_db);
   if (o.progress)
     builder.on_progress([&o](std::string_view stage, int64_t done, int64_t total) {
       return o.progress(std::string(stage).c_str(), done, total, o.user_data) != 0;

@@ -28,11 +28,17 @@ static bool any_pinned(const Graph& g, const std::string& pattern) {
   return false;
 }
 
-static Status check_pins(const Graph& g, const BuildOptions& options) {
-  for (const std::vector<std::string>* patterns : {&options.passes.pin_fp32, &options.passes.pin_low})
-    for (const std::string& pattern : *patterns)
-      if (!any_pinned(g, pattern))
-        return Status(Code::invalid_argument, cat("--pin: no node, operator or value is called '", escape(pattern), "'"), "tenon inspect MODEL.onnx --layers");
+static Status add_pins(const Graph& g, const BuildOptions& options, PassOptions& passes) {
+  for (const std::string& pin : options.pins) {
+    const size_t equals = pin.rfind('=');
+    const std::string pattern = pin.substr(0, equals), type = equals == pin.npos ? "" : pin.substr(equals + 1);
+    if (pattern.empty() || type.empty() || (type != "fp32" && type != options.precision))
+      return Status(Code::invalid_argument, cat("--pin: '", escape(pin), "' is neither GLOB=fp32 nor GLOB=", options.precision, ", the precision of this build"),
+                    "--pin 'Softmax*=fp32'");
+    if (!any_pinned(g, pattern))
+      return Status(Code::invalid_argument, cat("--pin: no node, operator or value is called '", escape(pattern), "'"), "tenon inspect MODEL.onnx --layers");
+    (type == "fp32" ? passes.pin_fp32 : passes.pin_low).push_back(pattern);
+  }
   return {};
 }
 
@@ -50,15 +56,15 @@ Result<BuildResult> compile_model(onnx::ImportedModel model, const std::string& 
   if (std::find(precisions.begin(), precisions.end(), options.precision) == precisions.end())
     return Status(Code::invalid_argument, cat("precision '", escape(options.precision), "' is not built yet for ", compilers[0]->target(), "; there is: ", join(precisions, ", ")),
                   "--precision fp32");
-  TRY(check_pins(model.graph, options));
+  PassOptions passes = options.passes;
+  passes.precision = options.precision;
+  TRY(add_pins(model.graph, options, passes));
 
   // Shapes, then passes, then kernels.
   BuildResult out;
   EngineContent& engine = out.content;
   TRY(apply_io_types(model.graph, options.io_types));
   engine.profiles = TRY(apply_shapes(model.graph, options.shapes));
-  PassOptions passes = options.passes;
-  passes.precision = options.precision;
   const bool tf32 = options.precision == "tf32";
   passes.has_kernel = [&](const Graph& g, const Node& node) { return compilers[0]->supports({g, node, tf32}).yes; };
   passes.observe = [&](const Graph& g) { return observe_golden(g, engine.profiles[0], out.passes.observed); };

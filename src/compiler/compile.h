@@ -17,6 +17,7 @@ struct BuildOptions {
   std::string precision = "fp32";
   std::vector<ShapeSpec> shapes;
   std::vector<IoType> io_types;      // of inputs and outputs; without: the model's
+  std::vector<std::string> pins;     // "GLOB=TYPE" of nodes: fp32, or the precision, whatever the rules say
   PassOptions passes;
   std::string model_name;
   bool golden = true;                // compute and store golden outputs where that is quick

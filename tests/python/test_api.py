@@ -204,6 +204,13 @@ def test_types_of_inputs_and_outputs(images):
         tenon.compile(DIGITS, io_types={"picture": "fp16"})
 
 
+def test_pins(images):
+    assert tenon.compile(DIGITS, pins={"*": "fp32"}, golden=False)(images)
+    for pins in ({"nosuch": "fp32"}, {"*": "fp16"}):
+        with pytest.raises(tenon.InvalidArgumentError, match="--pin"):
+            tenon.compile(DIGITS, pins=pins)
+
+
 def test_shape_ranges(images):
     model = tenon.compile(DIGITS, shapes={"image": ("1..2..4", 1, 8, 8)})
     assert model(images[:4])["probability"].shape == (4, 10)

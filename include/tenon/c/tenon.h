@@ -67,6 +67,13 @@ typedef struct tenon_build_options {
   /* Called as the build goes on, on its thread; `total` is 0 where steps are not counted. Zero stops the build. */
   int32_t (*progress)(const char* stage, int64_t done, int64_t total, void* user_data);
   void* user_data;
+  const char* const* io_types; /* "logits=fp16": types of inputs and outputs instead of the model's; names may hold "*" and "?" */
+  size_t num_io_types;
+  const char* const* pins; /* "Softmax=fp32": nodes that stay fp32, or move to the precision whatever its rules say */
+  size_t num_pins;
+  const int32_t* effort; /* 0..5, how much is measured to choose kernels; null: 2 where the device is at hand, else 0 */
+  double budget;         /* the most seconds that this takes; 60 when 0 */
+  const char* tuning_db; /* file of measurements; null: tuning.txt in the user's cache folder */
 } tenon_build_options;
 
 /* `options` may be null. Errors: not_found, io, invalid_model, unsupported (every such node is listed),

@@ -95,7 +95,7 @@ class Builder {
   Builder& parse_bytes(std::span<const uint8_t> bytes, const std::string& folder = "");
   // The shapes to build for; call again for further profiles. Inputs that are not named keep what the model says.
   Builder& optimization_profile(const Shapes& shapes);
-  Builder& precision(const std::string& precision);   // "fp32"
+  Builder& precision(const std::string& precision);   // "fp32"; on GPUs "tf32", "fp16" and "bf16" too
   // Type of the inputs and outputs whose names match ("*" and "?"), instead of the model's: fp32, fp16, bf16 for floats,
   // int32, int64 for integers. Of several calls that match, the last.
   Builder& io_type(const std::string& pattern, const std::string& type);

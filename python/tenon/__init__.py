@@ -28,7 +28,7 @@ def compile(model, *, device="cpu", precision="fp32", shapes=None, io_types=None
 
     model      path of an ONNX file, its bytes, or an onnx.ModelProto
     device     "cpu", "cuda", "reference"; "cuda:1" is the second GPU
-    precision  "fp32"
+    precision  of the arithmetic: "fp32"; on GPUs "tf32", "fp16" and "bf16" too
     shapes     {input: dims}; a dim is a number or a range "min..opt..max"; a list of dims gives a profile each
     io_types   {name: type}: types of inputs and outputs instead of the model's, "fp32", "fp16", "bf16", "int32" or "int64"; names may
                hold "*" and "?", and of several that match the last counts

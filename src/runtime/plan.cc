@@ -1,6 +1,7 @@
 #include "runtime/plan.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/memory_limit.h"
 
@@ -84,18 +85,19 @@ static Status check_places(const LoadedPlan& plan, const LoadedStep& step) {
 
 // Constants that kernels of the device read in its memory, all together.
 static Status upload_constants(LoadedPlan& plan) {
-  std::vector<size_t> values;
+  std::vector<ValueId> values;
   std::vector<Tensor> constants;
+  std::set<ValueId> listed;
   for (const LoadedStep& step : plan.steps)
     for (size_t i = 0; i < step.node->inputs.size(); ++i) {
       const ValueId v = step.node->inputs[i];
       if (step.place != Place::device || step.kind != StepKind::kernel || !plan.graph.is_constant(v) || step.wants_value(i) || step.ignores_value(i)) continue;
-      if (std::find(values.begin(), values.end(), size_t(v)) != values.end() || plan.graph.constant(v).buffer()->is_zeros()) continue;  // listed, or absorbed by its kernels
-      values.push_back(size_t(v));
+      if (plan.graph.constant(v).buffer()->is_zeros() || !listed.insert(v).second) continue;  // absorbed by its kernels, or there already
+      values.push_back(v);
       constants.push_back(plan.graph.constant(v));
     }
   const auto there = TRY(plan.device->upload_all(constants));
-  for (size_t i = 0; i < values.size(); ++i) plan.constants[values[i]] = Tensor(constants[i].dtype(), constants[i].shape(), there[i]);
+  for (size_t i = 0; i < values.size(); ++i) plan.constants[size_t(values[i])] = Tensor(constants[i].dtype(), constants[i].shape(), there[i]);
   return {};
 }
 

@@ -59,7 +59,7 @@ typedef struct tenon_build_options {
   size_t struct_size;
   const char* device;    /* "cpu" when null; "cuda", "cuda:1" */
   const char* target;    /* "cpu:avx2"; null: this machine */
-  const char* precision; /* "fp32" when null */
+  const char* precision; /* "fp32" when null; on GPUs "tf32", "fp16" and "bf16" too */
   /* "x:1..8..64x3x224x224" (min..opt..max); the second of an input belongs to the second profile, and so on */
   const char* const* shapes;
   size_t num_shapes;

@@ -99,7 +99,7 @@ Graph without_output_casts(Graph g) {
     const int producer = uses.producer(v);
     if (producer < 0) continue;
     const Node& node = g.nodes[size_t(producer)];
-    if (is_op(node, "Cast") && g.info(node.inputs[0]).dtype == DType::f32) v = node.inputs[0];
+    if (is_op(node, "Cast") && is_float(g.info(v).dtype) && g.info(node.inputs[0]).dtype == DType::f32) v = node.inputs[0];
   }
   return g;
 }

@@ -18,7 +18,7 @@ Result<IoType> parse_io_type(std::string_view text);
 // invalid_argument for a pattern that names nothing, or nothing that can have the type.
 Status apply_io_types(Graph& g, const std::vector<IoType>& types);
 
-// The graph that answers before they change their type: outputs that a Cast from float32 makes give its operand.
+// The graph that answers before they change their type: floats that a Cast from float32 makes give its operand.
 Graph without_output_casts(Graph g);
 
 }  // namespace tenon

@@ -103,6 +103,9 @@ TEST(IoTypes, AnswersBeforeTheirCasts) {
   EXPECT_EQ(before.info(before.outputs[0]).dtype, DType::f32);
   EXPECT_EQ(before.outputs[1], g.outputs[1]);
   EXPECT_EQ(before.outputs[2], g.outputs[2]);
+  // The model's own Cast to an integer is an answer.
+  const Graph whole = *parse(R"(graph "g" (%x: f32[2]) -> (%y) { %y: i64[2] = Cast(%x) {to=7} })");
+  EXPECT_EQ(without_output_casts(whole).outputs, whole.outputs);
 }
 
 }  // namespace
